@@ -1,0 +1,170 @@
+# ngx_goim: build, test.  Everything that is made goes to build/.
+#
+#   make                    the nginx module and goim-job
+#   make NGINX_SRC=dir      the module for that nginx source tree (1.22 or newer)
+#   make test               sets itself up, builds all, runs all tests
+#   make test-long          the long runs as well
+#   make setup              installs what is missing (Debian 12; root or sudo)
+#   make fuzz SECONDS=60    each fuzz target for that long
+
+SHELL        := /bin/bash
+.SHELLFLAGS  := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+B            := build
+NGINX_SRC    ?= /usr/share/nginx/src
+SECONDS_FUZZ := $(or $(SECONDS),20)
+
+# Debian's flags, all hardening on; the file prefix map keeps paths out
+DPKG_FLAGS   := DEB_BUILD_MAINT_OPTIONS=hardening=+all dpkg-buildflags --get
+DEB_CFLAGS   := $(shell $(DPKG_FLAGS) CFLAGS) $(shell $(DPKG_FLAGS) CPPFLAGS)
+DEB_LDFLAGS  := $(shell $(DPKG_FLAGS) LDFLAGS)
+
+WARNINGS     := -Wall -Wextra -Werror -Wshadow -Wpointer-arith \
+                -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings
+GOIM_CFLAGS  := -std=gnu11 -Ilibgoim -I$(B)/gen $(WARNINGS)
+SAN_FLAGS    := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
+                -fno-sanitize-recover=undefined
+
+LIB_SRC      := $(wildcard libgoim/*.c)
+JOB_SRC      := $(wildcard job_worker/*.c)
+UNIT_SRC     := $(wildcard t/unit/*_test.c)
+TOOL_SRC     := $(wildcard t/tools/*.c)
+BENCH_SRC    := $(wildcard bench/*.c)
+FUZZ_SRC     := $(wildcard t/fuzz/*_fuzz.c)
+HEADERS      := $(wildcard libgoim/*.h job_worker/*.h t/unit/*.h t/tools/*.h)
+MODULE_SRC   := config $(wildcard ngx_goim_module/*.[ch] libgoim/*.[ch])
+
+LIB_LIBS     := -lprotobuf-c -lyajl
+JOB_LIBS     := $(LIB_LIBS) -lrdkafka -linih -lsystemd -lpthread
+
+.DEFAULT_GOAL := all
+.PHONY: all clean setup test test-long test-tools unit-tests nginx-san fuzz
+
+all: $(B)/ngx_http_goim_module.so $(B)/goim-job
+
+
+# libgoim: twice, once with sanitizers
+
+PB           := $(B)/gen/goim_push.pb-c.c $(B)/gen/goim_push.pb-c.h
+LIB_OBJ      := $(LIB_SRC:%.c=$(B)/obj/%.o) $(B)/obj/gen/goim_push.pb-c.o
+LIB_SAN_OBJ  := $(LIB_SRC:%.c=$(B)/san/%.o) $(B)/san/gen/goim_push.pb-c.o
+
+$(B)/gen/goim_push.pb-c.c $(B)/gen/goim_push.pb-c.h &: libgoim/goim_push.proto
+	mkdir -p $(B)/gen
+	protoc-c --c_out=$(B)/gen -Ilibgoim $<
+
+$(B)/obj/gen/%.o: $(B)/gen/%.c
+	mkdir -p $(@D)
+	$(CC) $(DEB_CFLAGS) -std=gnu11 -I$(B)/gen -c -o $@ $<
+
+$(B)/san/gen/%.o: $(B)/gen/%.c
+	mkdir -p $(@D)
+	$(CC) $(SAN_FLAGS) -std=gnu11 -I$(B)/gen -c -o $@ $<
+
+$(B)/obj/%.o: %.c $(HEADERS) $(B)/gen/goim_push.pb-c.h
+	mkdir -p $(@D)
+	$(CC) $(DEB_CFLAGS) $(GOIM_CFLAGS) $(EXTRA_CFLAGS) -c -o $@ $<
+
+$(B)/san/%.o: %.c $(HEADERS) $(B)/gen/goim_push.pb-c.h
+	mkdir -p $(@D)
+	$(CC) $(SAN_FLAGS) $(GOIM_CFLAGS) $(EXTRA_CFLAGS) -c -o $@ $<
+
+$(B)/libgoim.a: $(LIB_OBJ)
+	rm -f $@
+	ar rcs $@ $^
+
+$(B)/san/libgoim.a: $(LIB_SAN_OBJ)
+	rm -f $@
+	ar rcs $@ $^
+
+
+# goim-job
+
+JOB_OBJ      := $(JOB_SRC:%.c=$(B)/obj/%.o)
+JOB_SAN_OBJ  := $(JOB_SRC:%.c=$(B)/san/%.o)
+
+$(B)/goim-job: $(JOB_OBJ) $(B)/libgoim.a
+	$(CC) $(DEB_CFLAGS) $(DEB_LDFLAGS) -o $@ $^ $(JOB_LIBS)
+
+$(B)/san/goim-job: $(JOB_SAN_OBJ) $(B)/san/libgoim.a
+	$(CC) $(SAN_FLAGS) -o $@ $^ $(JOB_LIBS)
+
+
+# the module, in a copy of nginx's tree: nginx-dev's for the nginx of Debian
+
+$(B)/ngx_http_goim_module.so: $(MODULE_SRC)
+	t/tools/build_module.sh "$(NGINX_SRC)" $(B)/nginx-src $@
+
+
+# tests; those of the daemons' pure parts link all objects but main
+
+UNIT_BIN     := $(UNIT_SRC:t/unit/%.c=$(B)/t/%)
+UNIT_SAN_BIN := $(UNIT_SRC:t/unit/%.c=$(B)/san/t/%)
+TOOL_BIN     := $(TOOL_SRC:t/tools/%.c=$(B)/t/%) $(BENCH_SRC:bench/%.c=$(B)/t/%)
+
+JOB_TEST_OBJ     := $(filter-out %/jw_main.o,$(JOB_OBJ))
+JOB_TEST_SAN_OBJ := $(filter-out %/jw_main.o,$(JOB_SAN_OBJ))
+
+$(B)/t/%_test: $(B)/obj/t/unit/%_test.o $(B)/libgoim.a $(JOB_TEST_OBJ)
+	mkdir -p $(@D)
+	$(CC) $(DEB_LDFLAGS) -o $@ $< $(if $(filter jw_%,$*),$(JOB_TEST_OBJ)) \
+		$(B)/libgoim.a -lcmocka $(JOB_LIBS)
+
+$(B)/san/t/%_test: $(B)/san/t/unit/%_test.o $(B)/san/libgoim.a \
+		$(JOB_TEST_SAN_OBJ)
+	mkdir -p $(@D)
+	$(CC) $(SAN_FLAGS) -o $@ $< $(if $(filter jw_%,$*),$(JOB_TEST_SAN_OBJ)) \
+		$(B)/san/libgoim.a -lcmocka $(JOB_LIBS)
+
+$(B)/obj/t/unit/%.o $(B)/san/t/unit/%.o: EXTRA_CFLAGS = -Ijob_worker
+
+$(B)/t/%: $(B)/obj/t/tools/%.o $(B)/libgoim.a
+	mkdir -p $(@D)
+	$(CC) $(DEB_LDFLAGS) -o $@ $^ $(JOB_LIBS)
+
+$(B)/t/%: $(B)/obj/bench/%.o $(B)/libgoim.a
+	mkdir -p $(@D)
+	$(CC) $(DEB_LDFLAGS) -o $@ $^ $(JOB_LIBS)
+
+test-tools: $(TOOL_BIN)
+
+unit-tests: $(UNIT_BIN) $(UNIT_SAN_BIN)
+
+# a 1.28 with sanitizers, and the module for it; exits 0 with a message where
+# its source can't be had
+nginx-san: $(MODULE_SRC)
+	t/tools/build_nginx_san.sh $(B)/nginx-san
+
+test: setup
+	$(MAKE) all test-tools unit-tests $(B)/san/goim-job
+	$(MAKE) nginx-san
+	t/tools/run_tests.sh
+
+test-long: test
+	GOIM_TEST_LONG=1 t/tools/run_tests.sh t/long
+
+# fuzz targets: clang's libFuzzer
+
+FUZZ_BIN     := $(FUZZ_SRC:t/fuzz/%.c=$(B)/fuzz/%)
+
+$(B)/fuzz/%: t/fuzz/%.c $(LIB_SRC) $(HEADERS) $(PB)
+	mkdir -p $(@D)
+	clang -g -O1 -std=gnu11 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -Ilibgoim -I$(B)/gen -o $@ $< \
+		$(LIB_SRC) $(B)/gen/goim_push.pb-c.c $(LIB_LIBS)
+
+fuzz: $(FUZZ_BIN)
+	for f in $(FUZZ_BIN); do \
+		mkdir -p $$f.corpus; \
+		$$f -max_total_time=$(SECONDS_FUZZ) -print_final_stats=0 \
+			$$f.corpus $$(d=t/fuzz/corpus/$$(basename $$f); \
+			[ ! -d $$d ] || echo $$d); \
+	done
+
+setup:
+	t/tools/setup.sh
+
+clean:
+	rm -rf $(B)
