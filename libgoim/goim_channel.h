@@ -33,7 +33,8 @@
 #define GOIM_CHANNEL_MIN_SIZE    4096u
 #define GOIM_CHANNEL_MAX_SIZE    (1u << 30)
 
-#define GOIM_CHANNEL_PATH_MAX    1024
+#define GOIM_CHANNEL_PATH_LEN    192   /* of a configured path, at most */
+#define GOIM_CHANNEL_PATH_MAX    256   /* with layout, generation and NUL */
 
 
 /* A reader's word in a lane: its position, and its state in the low bits. */
@@ -132,6 +133,7 @@ typedef struct {
  * producer, kept here so that the next one goes on counting.
  */
 typedef struct {
+    uint64_t  epoch;     /* of the slot's owner that this is about */
     uint64_t  word;      /* the reader's word that in_way_us is about */
     uint32_t  in_way_us; /* in the way without moving */
     uint32_t  alone_us;  /* in the way while all others had read everything */
@@ -200,6 +202,14 @@ typedef struct {
 } goim_channel_slot_t;
 
 
+/* All slots; used is raised by a reader before its first cursor is live. */
+typedef struct {
+    _Alignas(64) _Atomic uint64_t  used;  /* slots at and above it were never
+                                             taken */
+    goim_channel_slot_t  slot[GOIM_CHANNEL_SLOTS];
+} goim_channel_slots_t;
+
+
 /* The head of the file; written by the creator before magic, except: */
 typedef struct {
     _Atomic uint64_t  magic;      /* stored last, with release */
@@ -221,6 +231,23 @@ typedef struct {
 } goim_channel_header_t;
 
 
+/* Where everything stands; follows from the number of lanes and their size. */
+typedef struct {
+    uint64_t  slots_at;
+    uint64_t  slots_size;
+    uint64_t  index_buckets;
+    uint64_t  lanes_at;
+    uint64_t  lane_step;
+    uint64_t  index_at;
+    uint64_t  ring_at;
+    uint64_t  file_size;
+} goim_channel_geometry_t;
+
+/* lanes and size within their limits (goim_channel_conf_t). */
+void goim_channel_geometry(goim_channel_geometry_t *g, uint32_t lanes,
+    uint64_t size);
+
+
 /* Locks stand beyond the file's data, so that lock and data cannot part. */
 #define goim_channel_lane_lock(ch, i)  ((ch)->file_size + (i))
 #define goim_channel_slot_lock(ch, i)                                         \
@@ -234,7 +261,7 @@ typedef struct {
  */
 typedef struct {
     uint8_t               *base;      /* producer: writable; else read-only */
-    goim_channel_slot_t   *slots;     /* writable unless opened to look */
+    goim_channel_slots_t  *slots;     /* writable unless opened to look */
     uint64_t               file_size;
     uint64_t               size;      /* of one ring */
     uint64_t               generation;
@@ -243,7 +270,8 @@ typedef struct {
     uint64_t               lane_step;
     uint64_t               index_at;
     uint64_t               ring_at;
-    uint64_t               slots_size;  /* of the mapping behind slots */
+    uint64_t               slots_at;
+    uint64_t               slots_size;
     uint32_t               lanes;
     int                    fd;        /* for lock tests; holds no lock */
     int                    mode;      /* goim_channel_mode_e */
@@ -297,6 +325,8 @@ GOIM_MUSTCHECK int goim_channel_newest(const char *path, uint64_t *generation,
 GOIM_MUSTCHECK int goim_channel_list(const char *path, uint64_t *generations,
     int max, goim_error_t *error);
 
+/* goim_channel_make.c */
+
 /*
  * Called by the nginx master at each start and reload: finds the newest
  * generation and keeps it if it fits the configuration, else makes the next
@@ -313,8 +343,10 @@ GOIM_MUSTCHECK int goim_channel_make(const goim_channel_conf_t *conf,
 GOIM_MUSTCHECK int goim_channel_check(const goim_channel_conf_t *conf,
     goim_error_t *error);
 
+/* goim_channel.c again */
+
 /*
- * Maps one generation.  GOIM_INVALID: the file is not a channel of this
+ * Maps one generation, and guards the mapping against SIGBUS.  GOIM_INVALID: the file is not a channel of this
  * layout, or damaged.  The result is freed by goim_channel_close().
  */
 GOIM_MUSTCHECK int goim_channel_open(const char *path, uint64_t generation,
@@ -332,14 +364,21 @@ int goim_channel_is_unlinked(const goim_channel_t *ch);
 int goim_channel_slot_is_held(const goim_channel_t *ch, uint32_t slot);
 int goim_channel_lane_is_held(const goim_channel_t *ch, uint32_t lane);
 
+/* How many slots have to be looked at: used, never above the slots there are. */
+uint32_t goim_channel_slots_used(const goim_channel_t *ch);
+
 /*
  * Readers that are live in any lane and whose slot's lock is held.  Used to
  * decide whether a generation with a successor must still be fed.
  */
 int goim_channel_live_readers(const goim_channel_t *ch);
 
-/* "<path>.<layout>.<generation>.d/<slot>": the slot's wake-up pipe. */
-int goim_channel_pipe_name(const goim_channel_t *ch, uint32_t slot, char *buf,
+/* "<path>.<layout>.<generation>": a generation's file. */
+void goim_channel_file_name(const char *path, uint64_t generation, char *buf,
+    size_t len);
+
+/* "<file>.d/<slot>": a slot's wake-up pipe. */
+void goim_channel_pipe_name(const char *file, uint32_t slot, char *buf,
     size_t len);
 
 

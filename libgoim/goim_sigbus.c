@@ -1,0 +1,140 @@
+/*
+ * The SIGBUS handler for channel mappings; see goim_sigbus.h.  The table of
+ * guarded channels is the one global of libgoim: a signal handler has no
+ * other way to find them.
+ */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "goim_sigbus.h"
+
+
+#define GOIM_SIGBUS_CHANNELS  16
+
+
+static goim_channel_t *volatile  goim_sigbus_channels[GOIM_SIGBUS_CHANNELS];
+static volatile sig_atomic_t     goim_sigbus_installed;
+
+
+static int
+goim_sigbus_is_in(const uint8_t *addr, const void *start, uint64_t size)
+{
+    const uint8_t  *p = start;
+
+    return p != NULL && addr >= p && addr < p + size;
+}
+
+
+static int
+goim_sigbus_replace(void *start, uint64_t size)
+{
+    return mmap(start, size, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)
+           != MAP_FAILED;
+}
+
+
+/* Puts zeros in place of both mappings; the faulting access runs again. */
+static int
+goim_sigbus_break(goim_channel_t *ch, const uint8_t *addr)
+{
+    if (!goim_sigbus_is_in(addr, ch->base, ch->file_size)
+        && !goim_sigbus_is_in(addr, ch->slots, ch->slots_size))
+    {
+        return 0;
+    }
+
+    ch->broken = 1;
+
+    return goim_sigbus_replace(ch->base, ch->file_size)
+           && (ch->mode != GOIM_CHANNEL_READER
+               || goim_sigbus_replace(ch->slots, ch->slots_size));
+}
+
+
+static void
+goim_sigbus_handler(int signo, siginfo_t *info, void *ctx)
+{
+    int               i;
+    goim_channel_t   *ch;
+    struct sigaction  sa;
+
+    (void) ctx;
+
+    for (i = 0; i < GOIM_SIGBUS_CHANNELS; i++) {
+        ch = goim_sigbus_channels[i];
+
+        if (ch != NULL && goim_sigbus_break(ch, info->si_addr)) {
+            return;
+        }
+    }
+
+    /* not ours: the access faults again, and the default ends the process */
+
+    memset(&sa, 0, sizeof(sa));
+    sa.sa_handler = SIG_DFL;
+    sigaction(signo, &sa, NULL);
+}
+
+
+static int
+goim_sigbus_install(void)
+{
+    struct sigaction  sa;
+
+    if (goim_sigbus_installed) {
+        return GOIM_OK;
+    }
+
+    memset(&sa, 0, sizeof(sa));
+    sa.sa_sigaction = goim_sigbus_handler;
+    sa.sa_flags = SA_SIGINFO;
+    sigemptyset(&sa.sa_mask);
+
+    if (sigaction(SIGBUS, &sa, NULL) == -1) {
+        return GOIM_ERROR;
+    }
+
+    goim_sigbus_installed = 1;
+
+    return GOIM_OK;
+}
+
+
+int
+goim_sigbus_guard(goim_channel_t *ch)
+{
+    int  i;
+
+    if (goim_sigbus_install() != GOIM_OK) {
+        return GOIM_ERROR;
+    }
+
+    for (i = 0; i < GOIM_SIGBUS_CHANNELS; i++) {
+        if (goim_sigbus_channels[i] == NULL) {
+            goim_sigbus_channels[i] = ch;
+            return GOIM_OK;
+        }
+    }
+
+    return GOIM_FULL;
+}
+
+
+void
+goim_sigbus_unguard(goim_channel_t *ch)
+{
+    int  i;
+
+    for (i = 0; i < GOIM_SIGBUS_CHANNELS; i++) {
+        if (goim_sigbus_channels[i] == ch) {
+            goim_sigbus_channels[i] = NULL;
+        }
+    }
+}
