@@ -11,6 +11,10 @@
 #include "goim.h"
 
 
+#define GOIM_PUSH_MAX_KEYS  65535  /* of one push */
+#define GOIM_PUSH_MAX_KEY   255    /* bytes of a key, or of spare */
+
+
 typedef enum {
     GOIM_PUSH_KEYS = 0,       /* PushMsg.type PUSH */
     GOIM_PUSH_ROOM = 1,
@@ -43,18 +47,24 @@ typedef struct {
 
 /*
  * Reads a Kafka value, which may be either form: v1's JSON begins with "{"
- * (after white space), which no PushMsg does.  GOIM_INVALID: neither, an unknown type, a
- * push without its target, or over a limit; *why is then a static sentence.  GOIM_NOMEM.  On
- * GOIM_OK the caller frees with goim_push_destroy(); the views live until
- * then and until the value is freed.
+ * (after white space), which no PushMsg does.  What a type does not use (see
+ * goim_push_t) is left empty, a negative speed becomes 0.  GOIM_INVALID:
+ * neither form, an unknown type, a push without its target, or over a limit;
+ * *why is then a static sentence.  GOIM_NOMEM.  On GOIM_OK the caller frees
+ * with goim_push_destroy(); the views live until then and until the value is
+ * freed.
  */
 GOIM_MUSTCHECK int goim_push_decode(goim_push_t *push, const uint8_t *value,
     size_t len, const goim_push_conf_t *conf, const char **why);
 
+/* A second call, or one after a failed decode, does nothing. */
 void goim_push_destroy(goim_push_t *push);
 
-/* The PushMsg of a push, fields in the order of their numbers and zero values
- * left out, as goim's logic writes it.  *value is malloc'ed. */
+/*
+ * The PushMsg of a push, fields in the order of their numbers and zero values
+ * left out, as goim's logic writes it; push->memory does not matter.  *value
+ * is malloc'ed.  GOIM_INVALID: goim_push_decode() would refuse it; GOIM_NOMEM.
+ */
 GOIM_MUSTCHECK int goim_push_encode(const goim_push_t *push, uint8_t **value,
     size_t *len);
 
