@@ -23,7 +23,14 @@
 #include "goim_sigbus.h"
 
 
-#define GOIM_CHANNEL_PAGE  4096
+/* the largest page there is: slots are mapped apart from the rest */
+#define GOIM_CHANNEL_PAGE    65536
+
+/* within a lane */
+#define GOIM_CHANNEL_BLOCK   4096
+
+/* of a generation's number: what is longer was not made by us */
+#define GOIM_CHANNEL_DIGITS  18
 
 #define goim_channel_align(n, a)  (((n) + ((a) - 1)) & ~((uint64_t) (a) - 1))
 
@@ -66,10 +73,10 @@ goim_channel_geometry(goim_channel_geometry_t *g, uint32_t lanes,
                                        GOIM_CHANNEL_PAGE);
     g->lanes_at = g->slots_at + g->slots_size;
     g->index_at = goim_channel_align(sizeof(goim_channel_lane_t),
-                                     GOIM_CHANNEL_PAGE);
+                                     GOIM_CHANNEL_BLOCK);
     g->ring_at = goim_channel_align(g->index_at + index_size,
-                                    GOIM_CHANNEL_PAGE);
-    g->lane_step = g->ring_at + goim_channel_align(size, GOIM_CHANNEL_PAGE);
+                                    GOIM_CHANNEL_BLOCK);
+    g->lane_step = g->ring_at + size;
     g->file_size = g->lanes_at + g->lane_step * lanes;
 }
 
@@ -90,9 +97,8 @@ goim_channel_pipe_name(const char *file, uint32_t slot, char *buf, size_t len)
 }
 
 
-/* Splits "dir/base"; base points into path. */
-static void
-goim_channel_split(const char *path, char *dir, size_t len, const char **base)
+void
+goim_channel_dir(const char *path, char *dir, size_t len)
 {
     const char  *slash;
 
@@ -100,22 +106,44 @@ goim_channel_split(const char *path, char *dir, size_t len, const char **base)
 
     if (slash == NULL) {
         snprintf(dir, len, ".");
-        *base = path;
-        return;
-    }
 
-    snprintf(dir, len, "%.*s", slash == path ? 1 : (int) (slash - path), path);
-    *base = slash + 1;
+    } else {
+        snprintf(dir, len, "%.*s", slash == path ? 1 : (int) (slash - path),
+                 path);
+    }
 }
 
 
-/* "base.layout.generation", nothing behind it. */
+/*
+ * A number as we write it: no sign, no space, no leading zero, so that each
+ * name stands for one number and each number for one name.
+ */
+static const char *
+goim_channel_parse_number(const char *p, uint64_t *number)
+{
+    size_t  n;
+
+    *number = 0;
+
+    for (n = 0; p[n] >= '0' && p[n] <= '9'; n++) {
+        if (n == GOIM_CHANNEL_DIGITS) {
+            return NULL;
+        }
+
+        *number = *number * 10 + (p[n] - '0');
+    }
+
+    return n && p[0] != '0' ? p + n : NULL;
+}
+
+
+/* "base.layout.generation", and the suffix behind it. */
 static int
 goim_channel_parse_name(const char *name, const char *base,
-    unsigned *layout, uint64_t *generation)
+    const char *suffix, unsigned *layout, uint64_t *generation)
 {
-    int     n;
-    size_t  len;
+    size_t    len;
+    uint64_t  n;
 
     len = strlen(base);
 
@@ -123,17 +151,22 @@ goim_channel_parse_name(const char *name, const char *base,
         return 0;
     }
 
-    n = 0;
+    name = goim_channel_parse_number(name + len + 1, &n);
 
-    return sscanf(name + len + 1, "%u.%" SCNu64 "%n", layout, generation, &n)
-           == 2
-           && name[len + 1 + n] == '\0';
+    if (name == NULL || *name != '.' || n > UINT32_MAX) {
+        return 0;
+    }
+
+    *layout = n;
+    name = goim_channel_parse_number(name + 1, generation);
+
+    return name != NULL && strcmp(name, suffix) == 0;
 }
 
 
 int
-goim_channel_scan(const char *path, goim_channel_scan_pt visit, void *data,
-    goim_error_t *error)
+goim_channel_scan(const char *path, const char *suffix,
+    goim_channel_scan_pt visit, void *data, goim_error_t *error)
 {
     DIR            *d;
     char            dir[GOIM_CHANNEL_PATH_MAX];
@@ -142,7 +175,9 @@ goim_channel_scan(const char *path, goim_channel_scan_pt visit, void *data,
     const char     *base;
     struct dirent  *de;
 
-    goim_channel_split(path, dir, sizeof(dir), &base);
+    goim_channel_dir(path, dir, sizeof(dir));
+    base = strrchr(path, '/');
+    base = base == NULL ? path : base + 1;
 
     d = opendir(dir);
     if (d == NULL) {
@@ -155,7 +190,9 @@ goim_channel_scan(const char *path, goim_channel_scan_pt visit, void *data,
     }
 
     while ((de = readdir(d)) != NULL) {
-        if (goim_channel_parse_name(de->d_name, base, &layout, &generation)) {
+        if (goim_channel_parse_name(de->d_name, base, suffix, &layout,
+                                    &generation))
+        {
             visit(layout, generation, data);
         }
     }
@@ -209,7 +246,7 @@ goim_channel_list(const char *path, uint64_t *generations, int max,
 {
     goim_channel_list_t  list = { generations, 0, max };
 
-    if (goim_channel_scan(path, goim_channel_list_visit, &list, error)
+    if (goim_channel_scan(path, "", goim_channel_list_visit, &list, error)
         != GOIM_OK)
     {
         return GOIM_ERROR;
@@ -267,7 +304,8 @@ goim_channel_check_header(const goim_channel_header_t *h, uint64_t file_size)
 
 /* The header is read, not mapped: it may be shorter than it says. */
 static int
-goim_channel_read_header(goim_channel_t *ch, goim_error_t *error)
+goim_channel_read_header(goim_channel_t *ch, uint64_t generation,
+    goim_error_t *error)
 {
     ssize_t                  n;
     struct stat              st;
@@ -282,7 +320,8 @@ goim_channel_read_header(goim_channel_t *ch, goim_error_t *error)
     }
 
     if (n != sizeof(h) || !S_ISREG(st.st_mode)
-        || goim_channel_check_header(&h, st.st_size) != GOIM_OK)
+        || goim_channel_check_header(&h, st.st_size) != GOIM_OK
+        || h.generation != generation)
     {
         goim_channel_fail(error, 0, "\"%s\" is not a channel, or damaged",
                           ch->path);
@@ -378,7 +417,7 @@ goim_channel_open(const char *path, uint64_t generation,
         goto failed;
     }
 
-    rc = goim_channel_read_header(ch, error);
+    rc = goim_channel_read_header(ch, generation, error);
     if (rc == GOIM_OK) {
         rc = goim_channel_map(ch, error);
     }
@@ -427,23 +466,29 @@ goim_channel_close(goim_channel_t *ch)
 }
 
 
-void
-goim_channel_remove(const char *path, uint64_t generation)
+int
+goim_channel_lock_open(const goim_channel_t *ch)
 {
-    char      file[GOIM_CHANNEL_PATH_MAX];
-    char      name[GOIM_CHANNEL_PATH_MAX + 64];
-    uint32_t  i;
+    int          fd;
+    struct stat  mapped, named;
 
-    goim_channel_file_name(path, generation, file, sizeof(file));
-    (void) unlink(file);
-
-    for (i = 0; i < GOIM_CHANNEL_SLOTS; i++) {
-        goim_channel_pipe_name(file, i, name, sizeof(name));
-        (void) unlink(name);
+    fd = goim_lock_open(ch->path);
+    if (fd < 0) {
+        return GOIM_ERROR;
     }
 
-    snprintf(name, sizeof(name), "%s.d", file);
-    (void) rmdir(name);
+    if (fstat(fd, &named) == -1 || fstat(ch->fd, &mapped) == -1) {
+        close(fd);
+        return GOIM_ERROR;
+    }
+
+    if (named.st_ino != mapped.st_ino || named.st_dev != mapped.st_dev) {
+        close(fd);
+        errno = ESTALE;
+        return GOIM_ERROR;
+    }
+
+    return fd;
 }
 
 
@@ -485,27 +530,6 @@ goim_channel_slots_used(const goim_channel_t *ch)
 }
 
 
-static int
-goim_channel_slot_is_live(const goim_channel_t *ch, uint32_t slot)
-{
-    uint32_t  i;
-    uint64_t  word;
-
-    for (i = 0; i < ch->lanes; i++) {
-        word = atomic_load_explicit(&ch->slots->slot[slot].cursors[i],
-                                    memory_order_acquire);
-
-        /* one that is out comes back */
-
-        if (goim_cursor_state(word) != GOIM_CURSOR_FREE) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
 int
 goim_channel_live_readers(const goim_channel_t *ch)
 {
@@ -516,11 +540,7 @@ goim_channel_live_readers(const goim_channel_t *ch)
     used = goim_channel_slots_used(ch);
 
     for (i = 0; i < used; i++) {
-        if (goim_channel_slot_is_live(ch, i)
-            && goim_channel_slot_is_held(ch, i))
-        {
-            n++;
-        }
+        n += goim_channel_slot_is_held(ch, i);
     }
 
     return n;

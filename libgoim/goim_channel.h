@@ -33,6 +33,10 @@
 #define GOIM_CHANNEL_MIN_SIZE    4096u
 #define GOIM_CHANNEL_MAX_SIZE    (1u << 30)
 
+#define GOIM_CHANNEL_MIN_STALL   2000     /* ms */
+#define GOIM_CHANNEL_MAX_STALL   1000000  /* ms; four of them in us fit into
+                                             32 bits */
+
 #define GOIM_CHANNEL_PATH_LEN    192   /* of a configured path, at most */
 #define GOIM_CHANNEL_PATH_MAX    256   /* with layout, generation and NUL */
 
@@ -49,7 +53,8 @@
 
 
 typedef enum {
-    GOIM_RECORD_PADDING = 0,  /* fills the ring's end; only its first 8 bytes */
+    GOIM_RECORD_PADDING = 0,  /* fills the ring's end; only 8 bytes of it are
+                                 written */
     GOIM_RECORD_ROOM,         /* target: the room's name */
     GOIM_RECORD_BROADCAST,    /* target: empty; arg: goim's speed */
     GOIM_RECORD_KEYS,         /* target: keys, each 16-bit length and bytes */
@@ -135,8 +140,10 @@ typedef struct {
 typedef struct {
     uint64_t  epoch;     /* of the slot's owner that this is about */
     uint64_t  word;      /* the reader's word that in_way_us is about */
+    uint64_t  from;      /* the reader's position when alone_us began */
     uint32_t  in_way_us; /* in the way without moving */
-    uint32_t  alone_us;  /* in the way while all others had read everything */
+    uint32_t  alone_us;  /* in the way while all others had read everything,
+                            without reading a whole ring in that time */
 } goim_channel_judge_t;
 
 
@@ -163,7 +170,7 @@ typedef struct {
  * tail <= table_pos <= head <= tail + size.
  */
 typedef struct {
-    _Alignas(64) _Atomic uint64_t  head;  /* end of the last published record */
+    _Alignas(64) _Atomic uint64_t  head; /* end of the last published record */
     _Atomic uint64_t  tail;       /* nothing below it may be read any more */
     _Atomic uint64_t  table_pos;  /* offsets, index and seq cover the records
                                      below it */
@@ -177,8 +184,11 @@ typedef struct {
 
     _Alignas(64) _Atomic uint64_t  counters[GOIM_JOB_COUNTERS_MAX];
 
-    goim_channel_judge_t      judge[GOIM_CHANNEL_SLOTS];
-    char                      topic[GOIM_CHANNEL_TOPICS][GOIM_CHANNEL_TOPIC_LEN];
+    goim_channel_judge_t  judge[GOIM_CHANNEL_SLOTS];
+
+    /* appended, never reordered */
+
+    char  topic[GOIM_CHANNEL_TOPICS][GOIM_CHANNEL_TOPIC_LEN];
     goim_channel_partition_t  partition[GOIM_CHANNEL_PARTITIONS];
 } goim_channel_lane_t;
 
@@ -190,10 +200,10 @@ typedef struct {
 #define GOIM_SLOT_COUNTERS  64
 
 typedef struct {
-    _Alignas(64) _Atomic uint64_t  epoch;  /* ns since 1970 when it was taken */
-    _Atomic uint64_t  sleeping;   /* odd: asleep; only grows, over all owners */
+    _Alignas(64) _Atomic uint64_t  epoch;  /* ns since 1970, when taken */
+    _Atomic uint64_t  sleeping;   /* odd: asleep; grows over all owners */
     _Atomic uint64_t  pid;        /* for people; says nothing about life */
-    _Atomic uint64_t  draining;   /* 1: an nginx worker that is shutting down */
+    _Atomic uint64_t  draining;   /* 1: an nginx worker that shuts down */
 
     _Alignas(64) _Atomic uint64_t  cursors[GOIM_CHANNEL_LANES];
 
@@ -304,7 +314,7 @@ typedef struct {
     uint64_t     size;      /* of one ring: a power of two,
                                GOIM_CHANNEL_MIN_SIZE..MAX_SIZE */
     uint32_t     lanes;     /* 1..GOIM_CHANNEL_LANES */
-    uint64_t     stall_ms;  /* 2000 or more */
+    uint64_t     stall_ms;  /* GOIM_CHANNEL_MIN_STALL..MAX_STALL */
     uid_t        uid;       /* owner; (uid_t) -1: leave as it is */
     gid_t        gid;       /* likewise */
     mode_t       mode;      /* permission bits of the file and the pipes */
@@ -343,19 +353,23 @@ GOIM_MUSTCHECK int goim_channel_make(const goim_channel_conf_t *conf,
 GOIM_MUSTCHECK int goim_channel_check(const goim_channel_conf_t *conf,
     goim_error_t *error);
 
+/*
+ * Removes a generation's file and its pipes, unless a reader holds a slot of
+ * it; for goim-job, once the generation has a successor and nobody reads it.
+ */
+void goim_channel_remove(const char *path, uint64_t generation);
+
 /* goim_channel.c again */
 
 /*
- * Maps one generation, and guards the mapping against SIGBUS.  GOIM_INVALID: the file is not a channel of this
- * layout, or damaged.  The result is freed by goim_channel_close().
+ * Maps one generation, and guards the mapping against SIGBUS.  GOIM_INVALID:
+ * the file is not a channel of this layout, or damaged.  The result is freed
+ * by goim_channel_close().
  */
 GOIM_MUSTCHECK int goim_channel_open(const char *path, uint64_t generation,
     goim_channel_mode_e mode, goim_channel_t **ch, goim_error_t *error);
 
 void goim_channel_close(goim_channel_t *ch);
-
-/* Removes a generation's file and its pipes; for goim-job, see design. */
-void goim_channel_remove(const char *path, uint64_t generation);
 
 /* The file's name is gone, or another file has it. */
 int goim_channel_is_unlinked(const goim_channel_t *ch);
@@ -364,12 +378,12 @@ int goim_channel_is_unlinked(const goim_channel_t *ch);
 int goim_channel_slot_is_held(const goim_channel_t *ch, uint32_t slot);
 int goim_channel_lane_is_held(const goim_channel_t *ch, uint32_t lane);
 
-/* How many slots have to be looked at: used, never above the slots there are. */
+/* How many slots have to be looked at; never above the slots there are. */
 uint32_t goim_channel_slots_used(const goim_channel_t *ch);
 
 /*
- * Readers that are live in any lane and whose slot's lock is held.  Used to
- * decide whether a generation with a successor must still be fed.
+ * Readers there are: slots whose lock is held.  A generation with a successor
+ * must be fed as long as this is not 0.
  */
 int goim_channel_live_readers(const goim_channel_t *ch);
 

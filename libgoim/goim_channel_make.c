@@ -22,53 +22,24 @@
 #include "goim_lock.h"
 
 
-#define GOIM_CHANNEL_MIN_STALL    2000  /* ms */
 #define GOIM_CHANNEL_LOCK_TRIES   25    /* of 20 ms: half a second */
 
 /* how many old generations may wait for their last readers */
 #define GOIM_CHANNEL_GENERATIONS  64
 
 
-/* 0660 for a file is 0770 for its folder. */
-static mode_t
-goim_channel_dir_mode(mode_t mode)
-{
-    return mode | ((mode & 0444) >> 2);
-}
-
-
-/* Gives a new or kept file its configured owner and permissions. */
-static int
-goim_channel_own(const goim_channel_conf_t *conf, const char *name,
-    mode_t mode)
-{
-    struct stat  st;
-
-    if (lstat(name, &st) == -1) {
-        return GOIM_ERROR;
-    }
-
-    if (((conf->uid != (uid_t) -1 && st.st_uid != conf->uid)
-         || (conf->gid != (gid_t) -1 && st.st_gid != conf->gid))
-        && lchown(name, conf->uid, conf->gid) == -1)
-    {
-        return GOIM_ERROR;
-    }
-
-    if ((st.st_mode & 07777) != mode && chmod(name, mode) == -1) {
-        return GOIM_ERROR;
-    }
-
-    return GOIM_OK;
-}
-
-
 static int
 goim_channel_check_conf(const goim_channel_conf_t *conf, goim_error_t *error)
 {
-    if (conf->path[0] == '\0' || strlen(conf->path) > GOIM_CHANNEL_PATH_LEN) {
-        goim_channel_fail(error, 0, "the path \"%.60s\" is empty or too long",
-                          conf->path);
+    size_t  len;
+
+    len = strlen(conf->path);
+
+    if (len == 0 || len > GOIM_CHANNEL_PATH_LEN
+        || conf->path[len - 1] == '/')
+    {
+        goim_channel_fail(error, 0, "the path \"%.200s\" is empty, too long or"
+                          " a folder's", conf->path);
         return GOIM_INVALID;
     }
 
@@ -76,8 +47,8 @@ goim_channel_check_conf(const goim_channel_conf_t *conf, goim_error_t *error)
         || conf->size > GOIM_CHANNEL_MAX_SIZE
         || (conf->size & (conf->size - 1)) != 0)
     {
-        goim_channel_fail(error, 0, "the size of \"%s\" must be a power of two,"
-                          " 4k to 1g", conf->path);
+        goim_channel_fail(error, 0, "the size of \"%s\" must be a power of"
+                          " two, 4k to 1g", conf->path);
         return GOIM_INVALID;
     }
 
@@ -87,31 +58,15 @@ goim_channel_check_conf(const goim_channel_conf_t *conf, goim_error_t *error)
         return GOIM_INVALID;
     }
 
-    if (conf->stall_ms < GOIM_CHANNEL_MIN_STALL) {
-        goim_channel_fail(error, 0, "the stall of \"%s\" must be 2s or more",
+    if (conf->stall_ms < GOIM_CHANNEL_MIN_STALL
+        || conf->stall_ms > GOIM_CHANNEL_MAX_STALL)
+    {
+        goim_channel_fail(error, 0, "the stall of \"%s\" must be 2s to 1000s",
                           conf->path);
         return GOIM_INVALID;
     }
 
     return GOIM_OK;
-}
-
-
-/* "dir" of "dir/name". */
-static void
-goim_channel_dir(const char *path, char *dir, size_t len)
-{
-    const char  *slash;
-
-    slash = strrchr(path, '/');
-
-    if (slash == NULL) {
-        snprintf(dir, len, ".");
-
-    } else {
-        snprintf(dir, len, "%.*s", slash == path ? 1 : (int) (slash - path),
-                 path);
-    }
 }
 
 
@@ -133,7 +88,7 @@ goim_channel_make_dir(const goim_channel_conf_t *conf, goim_error_t *error)
         goto failed;
     }
 
-    if (goim_channel_own(conf, dir, mode) == GOIM_OK) {
+    if (goim_channel_own(conf, dir, S_IFDIR, mode) == GOIM_OK) {
         return GOIM_OK;
     }
 
@@ -182,229 +137,6 @@ goim_channel_make_lock(const goim_channel_conf_t *conf, goim_error_t *error)
 }
 
 
-/*
- * The pipes of a new generation; those of a kept one only get their owner,
- * since a reader may have them open.
- */
-static int
-goim_channel_pipes(const goim_channel_conf_t *conf, const char *file,
-    int make, goim_error_t *error)
-{
-    char      name[GOIM_CHANNEL_PATH_MAX + 64];
-    mode_t    mode;
-    uint32_t  i;
-
-    mode = goim_channel_dir_mode(conf->mode);
-    snprintf(name, sizeof(name), "%s.d", file);
-
-    if ((make && mkdir(name, mode) == -1)
-        || goim_channel_own(conf, name, mode) != GOIM_OK)
-    {
-        goto failed;
-    }
-
-    for (i = 0; i < GOIM_CHANNEL_SLOTS; i++) {
-        goim_channel_pipe_name(file, i, name, sizeof(name));
-
-        if ((make && mkfifo(name, conf->mode) == -1)
-            || goim_channel_own(conf, name, conf->mode) != GOIM_OK)
-        {
-            goto failed;
-        }
-    }
-
-    return GOIM_OK;
-
-failed:
-
-    goim_channel_fail(error, errno, "can't make \"%s\"", name);
-
-    return GOIM_ERROR;
-}
-
-
-/* What a program without write access may find of an old partition table. */
-static void
-goim_channel_copy_partition(goim_channel_lane_t *lane, const char *topic,
-    int32_t partition, uint64_t next)
-{
-    uint64_t                   t, n;
-    goim_channel_partition_t  *p;
-
-    n = atomic_load_explicit(&lane->topics, memory_order_relaxed);
-
-    for (t = 0; t < n && strcmp(lane->topic[t], topic) != 0; t++) {
-        /* void */
-    }
-
-    if (t == n) {
-        if (n == GOIM_CHANNEL_TOPICS) {
-            return;
-        }
-
-        snprintf(lane->topic[n], GOIM_CHANNEL_TOPIC_LEN, "%s", topic);
-        atomic_store_explicit(&lane->topics, n + 1, memory_order_relaxed);
-    }
-
-    n = atomic_load_explicit(&lane->partitions, memory_order_relaxed);
-
-    if (n == GOIM_CHANNEL_PARTITIONS) {
-        return;
-    }
-
-    p = &lane->partition[n];
-    p->topic = t;
-    p->partition = partition;
-    atomic_store_explicit(&p->next, next, memory_order_relaxed);
-    atomic_store_explicit(&lane->partitions, n + 1, memory_order_relaxed);
-}
-
-
-/*
- * Deals the old generation's partitions to the new lanes.  Its producer may
- * be at work: an offset that is behind only means that the new lanes begin a
- * little earlier.
- */
-static void
-goim_channel_copy_table(uint8_t *base, const goim_channel_geometry_t *g,
-    uint32_t lanes, const goim_channel_t *old)
-{
-    char                       topic[GOIM_CHANNEL_TOPIC_LEN];
-    uint32_t                   i, lane;
-    uint64_t                   k, n, topics;
-    goim_channel_lane_t       *from;
-    goim_channel_partition_t  *p;
-
-    for (i = 0; i < old->lanes; i++) {
-        from = goim_channel_lane(old, i);
-        topics = atomic_load_explicit(&from->topics, memory_order_acquire);
-        n = atomic_load_explicit(&from->partitions, memory_order_acquire);
-
-        for (k = 0; k < n && k < GOIM_CHANNEL_PARTITIONS; k++) {
-            p = &from->partition[k];
-
-            if (p->topic >= topics || p->topic >= GOIM_CHANNEL_TOPICS
-                || p->partition < 0)
-            {
-                continue;
-            }
-
-            memcpy(topic, from->topic[p->topic], sizeof(topic));
-            topic[sizeof(topic) - 1] = '\0';
-
-            lane = (uint32_t) p->partition % lanes;
-
-            goim_channel_copy_partition(
-                (goim_channel_lane_t *) (base + g->lanes_at
-                                         + g->lane_step * lane),
-                topic, p->partition,
-                atomic_load_explicit(&p->next, memory_order_acquire));
-        }
-    }
-}
-
-
-static void
-goim_channel_init(uint8_t *base, const goim_channel_conf_t *conf,
-    uint64_t generation, const goim_channel_t *old)
-{
-    uint32_t                  i;
-    goim_channel_lane_t      *lane;
-    goim_channel_header_t    *h;
-    goim_channel_geometry_t   g;
-
-    goim_channel_geometry(&g, conf->lanes, conf->size);
-
-    h = (goim_channel_header_t *) base;
-
-    h->layout = GOIM_CHANNEL_LAYOUT;
-    h->lanes = conf->lanes;
-    h->size = conf->size;
-    h->file_size = g.file_size;
-    h->generation = generation;
-    h->index_buckets = g.index_buckets;
-    h->slots_at = g.slots_at;
-    h->lanes_at = g.lanes_at;
-    h->lane_step = g.lane_step;
-    h->index_at = g.index_at;
-    h->ring_at = g.ring_at;
-    h->stall_ms = conf->stall_ms;
-
-    for (i = 0; i < conf->lanes; i++) {
-        lane = (goim_channel_lane_t *) (base + g.lanes_at + g.lane_step * i);
-
-        lane->tail = conf->size;
-        lane->head = conf->size;
-        lane->table_pos = conf->size;
-        lane->seq = 1;
-    }
-
-    if (old != NULL) {
-        goim_channel_copy_table(base, &g, conf->lanes, old);
-    }
-
-    atomic_store_explicit(&h->magic, GOIM_CHANNEL_MAGIC, memory_order_release);
-}
-
-
-/*
- * Builds the file under another name.  posix_fallocate: a sparse file on a
- * tmpfs that gets full would raise SIGBUS later.
- */
-static int
-goim_channel_build(const goim_channel_conf_t *conf, const char *name,
-    uint64_t generation, const goim_channel_t *old, goim_error_t *error)
-{
-    int                       fd, rc;
-    void                     *p;
-    goim_channel_geometry_t   g;
-
-    goim_channel_geometry(&g, conf->lanes, conf->size);
-
-    if (unlink(name) == -1 && errno != ENOENT) {
-        goim_channel_fail(error, errno, "can't remove \"%s\"", name);
-        return GOIM_ERROR;
-    }
-
-    fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd == -1) {
-        goim_channel_fail(error, errno, "can't make \"%s\"", name);
-        return GOIM_ERROR;
-    }
-
-    rc = posix_fallocate(fd, 0, g.file_size);
-    if (rc != 0) {
-        goim_channel_fail(error, rc, "no room for \"%s\"", name);
-        goto failed;
-    }
-
-    p = mmap(NULL, g.file_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (p == MAP_FAILED) {
-        goim_channel_fail(error, errno, "can't map \"%s\"", name);
-        goto failed;
-    }
-
-    goim_channel_init(p, conf, generation, old);
-    munmap(p, g.file_size);
-
-    if (goim_channel_own(conf, name, conf->mode) != GOIM_OK) {
-        goim_channel_fail(error, errno, "can't give \"%s\" its owner", name);
-        goto failed;
-    }
-
-    close(fd);
-
-    return GOIM_OK;
-
-failed:
-
-    close(fd);
-    (void) unlink(name);
-
-    return GOIM_ERROR;
-}
-
-
 static void
 goim_channel_max_visit(unsigned layout, uint64_t generation, void *data)
 {
@@ -431,7 +163,7 @@ goim_channel_next_number(const char *path, uint64_t *generation,
 
     max = 0;
 
-    if (goim_channel_scan(path, goim_channel_max_visit, &max, error)
+    if (goim_channel_scan(path, "", goim_channel_max_visit, &max, error)
         != GOIM_OK)
     {
         return GOIM_ERROR;
@@ -446,34 +178,142 @@ goim_channel_next_number(const char *path, uint64_t *generation,
 }
 
 
-/* Stores the newest generation's number in all that came before it. */
-static void
-goim_channel_link(const char *path, uint64_t newest)
+/*
+ * All slots at once: nobody holds one, and until the file is gone nobody takes
+ * one.  A file that is no channel has no readers.
+ */
+static int
+goim_channel_has_readers(const char *path, uint64_t generation,
+    goim_channel_t **ch)
 {
-    int                     i, n;
-    uint64_t                list[GOIM_CHANNEL_GENERATIONS];
-    goim_error_t            error;
-    goim_channel_t         *ch;
-    goim_channel_header_t  *h;
+    int           rc;
+    goim_error_t  error;
 
-    n = goim_channel_list(path, list, GOIM_CHANNEL_GENERATIONS, &error);
+    rc = goim_channel_open(path, generation, GOIM_CHANNEL_PRODUCER, ch,
+                           &error);
+    if (rc != GOIM_OK) {
+        *ch = NULL;
+        return rc != GOIM_INVALID && error.err != ENOENT;
+    }
 
-    for (i = 0; i < n; i++) {
-        if (list[i] >= newest
-            || goim_channel_open(path, list[i], GOIM_CHANNEL_PRODUCER, &ch,
-                                 &error)
-               != GOIM_OK)
-        {
-            continue;
-        }
+    return goim_lock_try_range((*ch)->fd, goim_channel_slot_lock(*ch, 0),
+                               GOIM_CHANNEL_SLOTS)
+           != GOIM_OK;
+}
 
-        h = goim_channel_header(ch);
 
-        if (atomic_load(&h->successor) != newest) {
-            atomic_store_explicit(&h->successor, newest, memory_order_release);
-        }
+void
+goim_channel_remove(const char *path, uint64_t generation)
+{
+    char             file[GOIM_CHANNEL_PATH_MAX];
+    char             name[GOIM_CHANNEL_PATH_MAX + 64];
+    uint32_t         i;
+    goim_channel_t  *ch;
 
+    if (goim_channel_has_readers(path, generation, &ch)) {
+        goto done;
+    }
+
+    goim_channel_file_name(path, generation, file, sizeof(file));
+    (void) unlink(file);
+
+    for (i = 0; i < GOIM_CHANNEL_SLOTS; i++) {
+        goim_channel_pipe_name(file, i, name, sizeof(name));
+        (void) unlink(name);
+    }
+
+    snprintf(name, sizeof(name), "%s.d", file);
+    (void) rmdir(name);
+
+done:
+
+    if (ch != NULL) {
         goim_channel_close(ch);
+    }
+}
+
+
+static void
+goim_channel_set_successor(goim_channel_t *ch, uint64_t newest)
+{
+    atomic_store_explicit(&goim_channel_header(ch)->successor, newest,
+                          memory_order_release);
+}
+
+
+/*
+ * Stores the newest generation's number in all that came before it.  One that
+ * is no channel can't be linked, and has no producer either.
+ */
+static int
+goim_channel_link(const char *path, uint64_t newest, goim_error_t *error)
+{
+    int              i, n, rc;
+    uint64_t         list[GOIM_CHANNEL_GENERATIONS];
+    goim_channel_t  *ch;
+
+    n = goim_channel_list(path, list, GOIM_CHANNEL_GENERATIONS, error);
+
+    if (n < 0) {
+        return GOIM_ERROR;
+    }
+
+    for (i = 0; i < n && list[i] < newest; i++) {
+        rc = goim_channel_open(path, list[i], GOIM_CHANNEL_PRODUCER, &ch,
+                               error);
+
+        if (rc == GOIM_OK) {
+            goim_channel_set_successor(ch, newest);
+            goim_channel_close(ch);
+
+        } else if (rc != GOIM_INVALID && error->err != ENOENT) {
+            return GOIM_ERROR;
+        }
+    }
+
+    return GOIM_OK;
+}
+
+
+typedef struct {
+    const char  *path;
+    uint64_t     generation;
+} goim_channel_orphan_t;
+
+
+static void
+goim_channel_orphan_visit(unsigned layout, uint64_t generation, void *data)
+{
+    char                    file[GOIM_CHANNEL_PATH_MAX];
+    struct stat             st;
+    goim_channel_orphan_t  *orphan = data;
+
+    if (layout != GOIM_CHANNEL_LAYOUT) {
+        return;
+    }
+
+    goim_channel_file_name(orphan->path, generation, file, sizeof(file));
+
+    if (lstat(file, &st) == -1 && errno == ENOENT) {
+        orphan->generation = generation;
+    }
+}
+
+
+/* Pipes of a generation whose making, or removal, was broken off: one a time
+ * is enough. */
+static void
+goim_channel_remove_orphan(const char *path)
+{
+    goim_error_t           error;
+    goim_channel_orphan_t  orphan = { path, 0 };
+
+    if (goim_channel_scan(path, ".d", goim_channel_orphan_visit, &orphan,
+                          &error)
+        == GOIM_OK
+        && orphan.generation != 0)
+    {
+        goim_channel_remove(path, orphan.generation);
     }
 }
 
@@ -487,7 +327,7 @@ goim_channel_keep(const goim_channel_conf_t *conf, goim_channel_t *ch,
         return GOIM_AGAIN;
     }
 
-    if (goim_channel_own(conf, ch->path, conf->mode) != GOIM_OK) {
+    if (goim_channel_own(conf, ch->path, S_IFREG, conf->mode) != GOIM_OK) {
         goim_channel_fail(error, errno, "can't give \"%s\" its owner",
                           ch->path);
         return GOIM_ERROR;
@@ -580,11 +420,18 @@ goim_channel_make_locked(const goim_channel_conf_t *conf,
         goim_channel_close(ch);
     }
 
-    if (rc == GOIM_OK) {
-        goim_channel_link(conf->path, *generation);
+    if (rc != GOIM_OK) {
+        return rc;
     }
 
-    return rc;
+    goim_channel_remove_orphan(conf->path);
+
+    /*
+     * Not linked means that its producers never learn of the new one.  The
+     * next start or reload tries again.
+     */
+
+    return goim_channel_link(conf->path, *generation, error);
 }
 
 
@@ -641,15 +488,45 @@ goim_channel_check_room(const goim_channel_conf_t *conf, const char *dir,
 }
 
 
+/* The folder that the channel, or its own folder, will be made in. */
+static int
+goim_channel_check_dir(const goim_channel_conf_t *conf, char *dir, size_t len,
+    goim_error_t *error)
+{
+    char         folder[GOIM_CHANNEL_PATH_MAX];
+    struct stat  st;
+
+    goim_channel_dir(conf->path, dir, len);
+
+    if (stat(dir, &st) == -1 && errno == ENOENT) {
+
+        /* the start makes this folder, but not the one it stands in */
+
+        snprintf(folder, sizeof(folder), "%s", dir);
+        goim_channel_dir(folder, dir, len);
+    }
+
+    if (stat(dir, &st) == -1 || access(dir, W_OK | X_OK) == -1) {
+        goim_channel_fail(error, errno, "\"%s\" must be a folder that may be"
+                          " written to", dir);
+        return GOIM_ERROR;
+    }
+
+    if (!S_ISDIR(st.st_mode)) {
+        goim_channel_fail(error, ENOTDIR, "\"%s\" is no folder", dir);
+        return GOIM_ERROR;
+    }
+
+    return GOIM_OK;
+}
+
+
 int
 goim_channel_check(const goim_channel_conf_t *conf, goim_error_t *error)
 {
     int              rc;
-    char             folder[GOIM_CHANNEL_PATH_MAX];
-    char             parent[GOIM_CHANNEL_PATH_MAX];
+    char             dir[GOIM_CHANNEL_PATH_MAX];
     uint64_t         generation;
-    const char      *dir;
-    struct stat      st;
     goim_channel_t  *ch;
 
     rc = goim_channel_check_conf(conf, error);
@@ -657,44 +534,37 @@ goim_channel_check(const goim_channel_conf_t *conf, goim_error_t *error)
         return rc;
     }
 
-    goim_channel_dir(conf->path, folder, sizeof(folder));
-    dir = folder;
-
-    if (stat(dir, &st) == -1 && errno == ENOENT) {
-
-        /* the start makes this folder, but not the one it stands in */
-
-        goim_channel_dir(folder, parent, sizeof(parent));
-        dir = parent;
-    }
-
-    if (stat(dir, &st) == -1 || !S_ISDIR(st.st_mode)
-        || access(dir, W_OK | X_OK) == -1)
-    {
-        goim_channel_fail(error, errno, "\"%s\" must be a folder that may be"
-                          " written to", dir);
+    if (goim_channel_check_dir(conf, dir, sizeof(dir), error) != GOIM_OK) {
         return GOIM_ERROR;
     }
 
     rc = goim_channel_newest(conf->path, &generation, error);
 
-    if (rc == GOIM_OK
-        && goim_channel_open(conf->path, generation, GOIM_CHANNEL_LOOK, &ch,
-                             error)
-           == GOIM_OK)
-    {
-        rc = ch->lanes == conf->lanes && ch->size == conf->size ? GOIM_OK
-                                                                : GOIM_AGAIN;
+    if (rc == GOIM_OK) {
+        rc = goim_channel_open(conf->path, generation, GOIM_CHANNEL_LOOK, &ch,
+                               error);
+    }
+
+    if (rc == GOIM_OK) {
+        rc = ch->lanes == conf->lanes && ch->size == conf->size;
+
+        if (access(ch->path, R_OK | W_OK) == -1) {
+            goim_channel_fail(error, errno, "can't write to \"%s\"", ch->path);
+            goim_channel_close(ch);
+            return GOIM_ERROR;
+        }
+
         goim_channel_close(ch);
 
-        if (rc == GOIM_OK) {
+        if (rc) {
             return GOIM_OK;
         }
+
+    } else if (rc != GOIM_AGAIN && rc != GOIM_INVALID) {
+        return rc;
     }
 
-    if (rc == GOIM_ERROR) {
-        return GOIM_ERROR;
-    }
+    /* none, a damaged one, or one of another size: the next would be made */
 
     return goim_channel_check_room(conf, dir, error);
 }

@@ -14,14 +14,14 @@
 
 
 static void
-goim_lock_byte(struct flock *fl, uint64_t byte)
+goim_lock_range(struct flock *fl, uint64_t byte, uint64_t n)
 {
     *fl = (struct flock) { 0 };
 
     fl->l_type = F_WRLCK;
     fl->l_whence = SEEK_SET;
     fl->l_start = (off_t) byte;
-    fl->l_len = 1;
+    fl->l_len = (off_t) n;
 }
 
 
@@ -37,11 +37,11 @@ goim_lock_open(const char *path)
 
 
 int
-goim_lock_try(int fd, uint64_t byte)
+goim_lock_try_range(int fd, uint64_t byte, uint64_t n)
 {
     struct flock  fl;
 
-    goim_lock_byte(&fl, byte);
+    goim_lock_range(&fl, byte, n);
 
     if (fcntl(fd, F_OFD_SETLK, &fl) == 0) {
         return GOIM_OK;
@@ -52,11 +52,18 @@ goim_lock_try(int fd, uint64_t byte)
 
 
 int
+goim_lock_try(int fd, uint64_t byte)
+{
+    return goim_lock_try_range(fd, byte, 1);
+}
+
+
+int
 goim_lock_is_held(int fd, uint64_t byte)
 {
     struct flock  fl;
 
-    goim_lock_byte(&fl, byte);
+    goim_lock_range(&fl, byte, 1);
 
     if (fcntl(fd, F_OFD_GETLK, &fl) == -1) {
         return 1;
