@@ -63,7 +63,8 @@ GOIM_MUSTCHECK int goim_lane_next(const goim_lane_t *lane, uint32_t topic,
  * GOIM_FULL: a live reader is in the way: publish, then goim_lane_look() every
  * 0.1 to 1 ms, then the same message again; GOIM_INVALID: larger than a
  * quarter of the ring (or an unknown topic or kind): skip it;
- * GOIM_NOMEM: the partition table is full.
+ * GOIM_NOMEM: the partition table is full; GOIM_ERROR: the channel is broken
+ * (its file was cut short): leave the lane, commit nothing.
  */
 GOIM_MUSTCHECK int goim_lane_put(goim_lane_t *lane,
     const goim_lane_message_t *m);
@@ -102,14 +103,18 @@ void goim_lane_tick(goim_lane_t *lane, uint64_t now_ms);
 /* The end of what is published, to be compared with goim_lane_all_read(). */
 uint64_t goim_lane_head(const goim_lane_t *lane);
 
-/* No live reader is below the position. */
+/* No live reader is below the position; never so in a broken channel. */
 int goim_lane_all_read(const goim_lane_t *lane, uint64_t position);
 
-/* Walks the partition table: GOIM_OK and the entry, or GOIM_AGAIN at its end. */
+/*
+ * Walks the partition table, pending messages included: GOIM_OK and the entry,
+ * or GOIM_AGAIN at its end.
+ */
 GOIM_MUSTCHECK int goim_lane_partition(const goim_lane_t *lane, uint32_t i,
     const char **topic, int32_t *partition, uint64_t *next);
 
-/* Adds to one of the lane's counters. */
+/* Adds to one of the lane's counters; the lane itself counts RECORDS, BYTES,
+ * BATCHES, WAKEUPS, READERS_DEAD, READERS_OUT, RESETS and TAKEN. */
 void goim_lane_count(goim_lane_t *lane, goim_job_counter_e counter,
     uint64_t n);
 

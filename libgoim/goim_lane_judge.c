@@ -11,13 +11,17 @@
 #define GOIM_LANE_TEST_US  2000   /* between tests of a reader's lock */
 #define GOIM_LANE_ALONE    4      /* stalls, for a reader that creeps */
 
+/* as make and -t accept it, whatever the header says */
+#define GOIM_LANE_MIN_STALL_US  (1000ULL * GOIM_CHANNEL_MIN_STALL)
+#define GOIM_LANE_MAX_STALL_US  (1000ULL * GOIM_CHANNEL_MAX_STALL)
+
 
 typedef struct {
     goim_lane_t  *lane;
     uint64_t      stall_us;
     uint64_t      passed_us;  /* since the last look */
     int           test;       /* locks are tested in this look */
-    int           alone;      /* one reader only is behind */
+    int           alone;      /* of several live readers one is behind */
 } goim_lane_look_t;
 
 
@@ -51,31 +55,64 @@ goim_lane_mark(goim_lane_t *lane, uint32_t slot, uint64_t word,
 static void
 goim_lane_free_if_dead(goim_lane_t *lane, uint32_t slot, uint64_t word)
 {
-    if (!goim_channel_slot_is_held(lane->ch, slot)
-        && goim_lane_mark(lane, slot, word, GOIM_CURSOR_FREE))
+    uint64_t  marked;
+
+    if (goim_channel_slot_is_held(lane->ch, slot)
+        || !goim_lane_mark(lane, slot, word, GOIM_CURSOR_FREE))
     {
-        goim_lane_count(lane, GOIM_JOB_READERS_DEAD, 1);
+        return;
     }
+
+    /*
+     * Between test and mark the slot may have found a new owner that joined
+     * with the very same word.  It gets it back: nothing was overwritten yet,
+     * as that is up to us.
+     */
+
+    if (goim_channel_slot_is_held(lane->ch, slot)) {
+        marked = goim_cursor_position(word) | GOIM_CURSOR_FREE;
+
+        (void) atomic_compare_exchange_strong_explicit(
+            goim_lane_cursor(lane, slot), &marked, word, memory_order_acq_rel,
+            memory_order_relaxed);
+
+        return;
+    }
+
+    goim_lane_count(lane, GOIM_JOB_READERS_DEAD, 1);
 }
 
 
 static void
-goim_lane_judge(goim_lane_look_t *look, uint32_t slot, uint64_t word)
+goim_lane_acquit(goim_channel_judge_t *j, uint64_t word)
 {
-    uint64_t               epoch;
-    goim_lane_t           *lane;
-    goim_channel_judge_t  *j;
+    j->word = word;
+    j->from = goim_cursor_position(word);
+    j->in_way_us = 0;
+    j->alone_us = 0;
+}
 
-    lane = look->lane;
-    j = &lane->shm->judge[slot];
 
-    epoch = atomic_load_explicit(&lane->ch->slots->slot[slot].epoch,
-                                 memory_order_relaxed);
+/*
+ * Counts the time since the last look against a reader.  One that moves is
+ * accused only if it alone holds up others and takes longer than that for a
+ * whole ring: who is merely slower than the producer loses nothing.
+ */
+static void
+goim_lane_accuse(goim_lane_look_t *look, uint32_t slot,
+    goim_channel_judge_t *j, uint64_t word)
+{
+    uint64_t              epoch;
+    goim_channel_slot_t  *s;
 
-    if (j->epoch != epoch) {
+    s = &look->lane->ch->slots->slot[slot];
+    epoch = atomic_load_explicit(&s->epoch, memory_order_relaxed);
+
+    if (j->epoch != epoch
+        || goim_cursor_position(word) - j->from >= look->lane->size)
+    {
         j->epoch = epoch;
-        j->word = 0;
-        j->alone_us = 0;
+        goim_lane_acquit(j, word);
     }
 
     if (j->word != word) {
@@ -89,6 +126,19 @@ goim_lane_judge(goim_lane_look_t *look, uint32_t slot, uint64_t word)
     if (look->alone) {
         j->alone_us += look->passed_us;
     }
+}
+
+
+static void
+goim_lane_judge(goim_lane_look_t *look, uint32_t slot, uint64_t word)
+{
+    goim_lane_t           *lane;
+    goim_channel_judge_t  *j;
+
+    lane = look->lane;
+    j = &lane->shm->judge[slot];
+
+    goim_lane_accuse(look, slot, j, word);
 
     if (j->in_way_us < look->stall_us
         && j->alone_us < GOIM_LANE_ALONE * look->stall_us)
@@ -96,8 +146,7 @@ goim_lane_judge(goim_lane_look_t *look, uint32_t slot, uint64_t word)
         return;
     }
 
-    j->in_way_us = 0;
-    j->alone_us = 0;
+    goim_lane_acquit(j, word);
 
     if (goim_lane_mark(lane, slot, word, GOIM_CURSOR_OUT)) {
         goim_lane_count(lane, GOIM_JOB_READERS_OUT, 1);
@@ -105,23 +154,40 @@ goim_lane_judge(goim_lane_look_t *look, uint32_t slot, uint64_t word)
 }
 
 
-static uint32_t
-goim_lane_behind(goim_lane_t *lane)
+/* Several live readers, and one of them alone has not read everything. */
+static int
+goim_lane_one_is_behind(goim_lane_t *lane)
 {
-    uint32_t  i, n, used;
+    uint32_t  i, live, behind, used;
     uint64_t  word;
 
-    n = 0;
+    live = 0;
+    behind = 0;
     used = goim_channel_slots_used(lane->ch);
 
     for (i = 0; i < used; i++) {
         word = goim_lane_word(lane, i);
 
-        n += goim_cursor_state(word) == GOIM_CURSOR_LIVE
-             && goim_cursor_position(word) < lane->head;
+        if (goim_cursor_state(word) == GOIM_CURSOR_LIVE) {
+            live++;
+            behind += goim_cursor_position(word) < lane->head;
+        }
     }
 
-    return n;
+    return live > 1 && behind == 1;
+}
+
+
+static uint64_t
+goim_lane_stall_us(const goim_lane_t *lane)
+{
+    uint64_t  ms, us;
+
+    ms = atomic_load_explicit(&goim_channel_header(lane->ch)->stall_ms,
+                              memory_order_relaxed);
+    us = ms < GOIM_CHANNEL_MAX_STALL ? 1000 * ms : GOIM_LANE_MAX_STALL_US;
+
+    return us > GOIM_LANE_MIN_STALL_US ? us : GOIM_LANE_MIN_STALL_US;
 }
 
 
@@ -133,10 +199,9 @@ goim_lane_look(goim_lane_t *lane, uint64_t now_us)
     goim_lane_look_t  look;
 
     look.lane = lane;
-    look.stall_us = 1000 * atomic_load_explicit(
-        &goim_channel_header(lane->ch)->stall_ms, memory_order_relaxed);
+    look.stall_us = goim_lane_stall_us(lane);
 
-    /* a first look after a pause counts for nothing, a late one for little */
+    /* our first look counts for nothing, a late one for little */
 
     look.passed_us = now_us - lane->looked_us;
 
@@ -152,7 +217,7 @@ goim_lane_look(goim_lane_t *lane, uint64_t now_us)
         lane->tested_us = now_us;
     }
 
-    look.alone = goim_lane_behind(lane) == 1;
+    look.alone = goim_lane_one_is_behind(lane);
     used = goim_channel_slots_used(lane->ch);
 
     for (i = 0; i < used; i++) {
@@ -197,8 +262,7 @@ goim_lane_tick(goim_lane_t *lane, uint64_t now_ms)
         /* who has read everything creeps no longer */
 
         if (goim_cursor_position(word) >= lane->head) {
-            lane->shm->judge[i].in_way_us = 0;
-            lane->shm->judge[i].alone_us = 0;
+            goim_lane_acquit(&lane->shm->judge[i], word);
         }
     }
 }

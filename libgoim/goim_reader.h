@@ -14,7 +14,7 @@
 typedef struct {
     uint64_t  position;  /* where the next record is read */
     uint64_t  word;      /* what the reader last stored in its slot */
-    uint64_t  seq;       /* sequence number that is expected next, 0: unknown */
+    uint64_t  seq;       /* sequence number expected next, 0: unknown */
     uint64_t  missed;    /* records that were overwritten before they could
                             be read, ever */
     uint64_t  damaged;   /* times the lane held something else than records */

@@ -54,7 +54,7 @@ goim_history_record(goim_history_t *h, uint64_t position)
     size = r->size;
 
     if (size < 8 || size % 8 != 0 || size > rest
-        || r->kind >= GOIM_RECORD_KINDS)
+        || size > h->rd->ch->size / 4 || r->kind >= GOIM_RECORD_KINDS)
     {
         return GOIM_INVALID;
     }
@@ -135,6 +135,10 @@ goim_history_newest(goim_history_t *h, uint64_t *newest)
     end = h->rd->lanes[h->lane].position;
 
     *newest = goim_history_indexed(h);
+
+    if (p < end && end - p > h->rd->ch->size) {
+        return GOIM_INVALID;
+    }
 
     while (p < end) {
         rc = goim_history_record(h, p);

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #endif
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,6 +21,7 @@
 
 static goim_channel_t *volatile  goim_sigbus_channels[GOIM_SIGBUS_CHANNELS];
 static volatile sig_atomic_t     goim_sigbus_installed;
+static struct sigaction          goim_sigbus_before;
 
 
 static int
@@ -61,25 +63,28 @@ goim_sigbus_break(goim_channel_t *ch, const uint8_t *addr)
 static void
 goim_sigbus_handler(int signo, siginfo_t *info, void *ctx)
 {
-    int               i;
-    goim_channel_t   *ch;
-    struct sigaction  sa;
+    int              i, err;
+    goim_channel_t  *ch;
 
     (void) ctx;
+
+    err = errno;
 
     for (i = 0; i < GOIM_SIGBUS_CHANNELS; i++) {
         ch = goim_sigbus_channels[i];
 
         if (ch != NULL && goim_sigbus_break(ch, info->si_addr)) {
+            errno = err;
             return;
         }
     }
 
-    /* not ours: the access faults again, and the default ends the process */
+    /* not ours: the access faults again, and whoever was here before us gets
+     * it; by default the process ends */
 
-    memset(&sa, 0, sizeof(sa));
-    sa.sa_handler = SIG_DFL;
-    sigaction(signo, &sa, NULL);
+    sigaction(signo, &goim_sigbus_before, NULL);
+    goim_sigbus_installed = 0;
+    errno = err;
 }
 
 
@@ -97,7 +102,7 @@ goim_sigbus_install(void)
     sa.sa_flags = SA_SIGINFO;
     sigemptyset(&sa.sa_mask);
 
-    if (sigaction(SIGBUS, &sa, NULL) == -1) {
+    if (sigaction(SIGBUS, &sa, &goim_sigbus_before) == -1) {
         return GOIM_ERROR;
     }
 

@@ -43,15 +43,18 @@ goim_wakeup_done(goim_wakeup_t *w)
 
 
 /*
+ * Returns how many bytes were written; *again: try at the next publication.
  * The pipe stays open once it was: the file belongs to the slot, not to its
  * owner.  ENXIO (nobody has it open for reading) means nobody is there, EPIPE
  * the same, EAGAIN that it is readable anyway.
  */
 static int
-goim_wakeup_slot(goim_wakeup_t *w, uint32_t slot)
+goim_wakeup_slot(goim_wakeup_t *w, uint32_t slot, int *again)
 {
     int   fd;
     char  name[GOIM_CHANNEL_PATH_MAX + 64];
+
+    *again = 0;
 
     fd = w->slots[slot].fd;
 
@@ -60,6 +63,10 @@ goim_wakeup_slot(goim_wakeup_t *w, uint32_t slot)
 
         fd = open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
         if (fd == -1) {
+
+            /* out of descriptors, perhaps: that passes */
+
+            *again = errno != ENXIO && errno != ENOENT;
             return 0;
         }
 
@@ -73,6 +80,7 @@ goim_wakeup_slot(goim_wakeup_t *w, uint32_t slot)
 unsigned
 goim_wakeup_sleepers(goim_wakeup_t *w)
 {
+    int                   again;
     unsigned              n;
     uint32_t              i, used;
     uint64_t              sleeping;
@@ -92,8 +100,11 @@ goim_wakeup_sleepers(goim_wakeup_t *w)
         sleeping = atomic_load_explicit(&slot->sleeping, memory_order_relaxed);
 
         if ((sleeping & 1) && sleeping != w->slots[i].woken) {
-            w->slots[i].woken = sleeping;
-            n += goim_wakeup_slot(w, i);
+            n += goim_wakeup_slot(w, i, &again);
+
+            if (!again) {
+                w->slots[i].woken = sleeping;
+            }
         }
     }
 
@@ -104,11 +115,12 @@ goim_wakeup_sleepers(goim_wakeup_t *w)
 void
 goim_wakeup_all(goim_wakeup_t *w)
 {
+    int       again;
     uint32_t  i, used;
 
     used = goim_channel_slots_used(w->ch);
 
     for (i = 0; i < used; i++) {
-        (void) goim_wakeup_slot(w, i);
+        (void) goim_wakeup_slot(w, i, &again);
     }
 }
