@@ -1,0 +1,562 @@
+/*
+ * Types and calls shared by the files of this folder; nothing else includes
+ * it.  Each group of prototypes names the file that it belongs to.
+ */
+
+#ifndef _NGX_GOIM_H_INCLUDED_
+#define _NGX_GOIM_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+
+#include "goim_channel.h"
+#include "goim_packet.h"
+#include "goim_reader.h"
+#include "goim_room_name.h"
+#include "goim_ws.h"
+
+
+#define NGX_GOIM_KEY_MAX   255  /* bytes of a key */
+#define NGX_GOIM_CONN_MAX  32   /* bytes of a connection id */
+
+
+/*
+ * What a worker counts, in its slot of the channel.  Names for the status
+ * page: ngx_goim_counter_names[] in ngx_goim_status.c.
+ */
+typedef enum {
+    NGX_GOIM_CONNECTIONS = 0,   /* gauge: detached from their requests */
+    NGX_GOIM_ROOMS,             /* gauge: rooms with members */
+    NGX_GOIM_HANDSHAKES,        /* answered with 101 */
+    NGX_GOIM_HANDSHAKE_ERRORS,  /* refused with 400, 405, 426 */
+    NGX_GOIM_UNAVAILABLE,       /* refused with 503: no channel, no memory */
+    NGX_GOIM_AUTH_ACCEPTED,
+    NGX_GOIM_AUTH_REFUSED,      /* the auth location said 401 or 403 */
+    NGX_GOIM_AUTH_FAILED,       /* it said anything else: "try later" */
+    NGX_GOIM_AUTH_TIMEOUT,      /* goim_handshake_timeout passed */
+    NGX_GOIM_BYTES_IN,
+    NGX_GOIM_PACKETS_IN,
+    NGX_GOIM_BYTES_OUT,
+    NGX_GOIM_SENDS,             /* system calls that sent something */
+    NGX_GOIM_RECORDS,           /* records read from the channel */
+    NGX_GOIM_NO_SUBSCRIBER,     /* of them: for nobody on this worker */
+    NGX_GOIM_DELIVERED,         /* messages handed to the kernel whole, per
+                                   connection */
+    NGX_GOIM_DROP_MISSED,       /* records overwritten before we read them */
+    NGX_GOIM_DROP_BACKLOG,      /* messages skipped: slow connection */
+    NGX_GOIM_DROP_CLOSED,       /* messages pending when it was closed */
+    NGX_GOIM_DROP_ACCEPTS,      /* not in the connection's accepts */
+    NGX_GOIM_DROP_NOMEM,        /* no memory for the frame */
+    NGX_GOIM_CHANNEL_DAMAGED,   /* times a lane held something else */
+    NGX_GOIM_CHANNEL_RETURNED,  /* times the producer went on without us */
+
+    NGX_GOIM_CLOSED,            /* the first of the reasons below */
+    NGX_GOIM_CLOSED_LAST = NGX_GOIM_CLOSED + 9,
+
+    NGX_GOIM_COUNTERS
+} ngx_goim_counter_e;
+
+
+/* Why a connection ends; counted at NGX_GOIM_CLOSED + reason. */
+typedef enum {
+    NGX_GOIM_BY_CLIENT = 0,     /* it closed, or its connection broke */
+    NGX_GOIM_BY_PROTOCOL,       /* a broken frame or packet */
+    NGX_GOIM_BY_TIMEOUT,        /* no heartbeat */
+    NGX_GOIM_BY_BACKLOG,        /* too slow, "overflow close" */
+    NGX_GOIM_BY_KICK,
+    NGX_GOIM_BY_REPLACEMENT,    /* the same key connected again */
+    NGX_GOIM_BY_REFUSAL,        /* authentication */
+    NGX_GOIM_BY_SHUTDOWN,       /* goim_drain, worker_shutdown_timeout */
+    NGX_GOIM_BY_ERROR,          /* memory, system */
+    NGX_GOIM_REASONS
+} ngx_goim_reason_e;
+
+
+typedef struct ngx_goim_conn_s       ngx_goim_conn_t;
+typedef struct ngx_goim_room_s       ngx_goim_room_t;
+typedef struct ngx_goim_block_s      ngx_goim_block_t;
+typedef struct ngx_goim_out_s        ngx_goim_out_t;
+typedef struct ngx_goim_handshake_s  ngx_goim_handshake_t;
+typedef struct ngx_goim_heartbeat_s  ngx_goim_heartbeat_t;
+
+
+/* Configuration */
+
+typedef enum {
+    NGX_GOIM_OVERFLOW_SKIP = 0,
+    NGX_GOIM_OVERFLOW_CLOSE
+} ngx_goim_overflow_e;
+
+
+typedef struct {
+    ngx_str_t                   pattern;
+    size_t                      backlog;   /* pending bytes of one member */
+    ngx_uint_t                  overflow;  /* ngx_goim_overflow_e */
+} ngx_goim_room_class_t;
+
+
+typedef struct {
+    ngx_str_t                   path;      /* of the channel; empty: none */
+    goim_channel_conf_t         channel;
+    ngx_str_t                   group;     /* of its files; empty: nginx's */
+    uint64_t                    generation;  /* set by the zone's init */
+    ngx_shm_zone_t             *zone;
+    ngx_str_t                   server_id;
+    ngx_array_t                 classes;   /* ngx_goim_room_class_t */
+    ngx_goim_room_class_t       default_class;
+    ngx_msec_t                  drain;
+    ngx_conf_t                 *cf;        /* while configuration is read */
+    unsigned                    used:1;    /* some location has "goim" */
+} ngx_http_goim_main_conf_t;
+
+
+typedef struct {
+    ngx_http_complex_value_t   *mid;
+    ngx_http_complex_value_t   *key;
+    ngx_http_complex_value_t   *room;
+    ngx_http_complex_value_t   *accepts;
+} ngx_goim_identity_conf_t;
+
+
+typedef struct {
+    ngx_flag_t                  enabled;   /* "goim" stands in the location */
+    ngx_str_t                   auth_uri;  /* empty: off */
+    ngx_goim_identity_conf_t   *identity;  /* NULL: by the auth packet */
+    ngx_msec_t                  handshake_timeout;
+    ngx_msec_t                  heartbeat;
+    size_t                      max_packet;
+} ngx_http_goim_loc_conf_t;
+
+
+/* A connection */
+
+/*
+ * Who a connection is: one allocation, key, connection id and accepts behind
+ * the struct.
+ */
+typedef struct {
+    int64_t                     mid;
+    int32_t                    *accepts;   /* sorted */
+    uint32_t                    naccepts;
+    uint8_t                     key_len;
+    uint8_t                     conn_len;
+    ngx_msec_t                  heartbeat; /* 0: the location's */
+    ngx_str_t                   room;      /* to be joined; points into the
+                                              text until detached, then NULL */
+    u_char                      data[1];   /* key, connection id */
+} ngx_goim_identity_t;
+
+#define ngx_goim_identity_key(id)   ((id)->data)
+#define ngx_goim_identity_conn(id)  ((id)->data + (id)->key_len)
+
+
+/* Bytes of our own, growing as needed, freed when empty. */
+struct ngx_goim_out_s {
+    uint32_t                    start;     /* of what is to be sent, or read */
+    uint32_t                    end;
+    uint32_t                    size;      /* of data */
+    uint32_t                    messages;  /* pushes among the bytes */
+    u_char                      data[1];
+};
+
+
+typedef enum {
+    NGX_GOIM_STATE_AUTH = 0,       /* the auth packet is awaited */
+    NGX_GOIM_STATE_SUBREQUEST,     /* its answer is; nothing is read */
+    NGX_GOIM_STATE_DETACH,         /* the answer is known; nothing is read */
+    NGX_GOIM_STATE_OPEN,
+    NGX_GOIM_STATE_CLOSING         /* our close frame is out or queued; the
+                                      client's, or the end, is awaited */
+} ngx_goim_state_e;
+
+
+/*
+ * One client.  A cursor into the room's frame log says what it has got: pos,
+ * and, if it could not take all (it "lags"), the block that pos stands in.
+ */
+struct ngx_goim_conn_s {
+    ngx_connection_t           *connection;
+    ngx_http_goim_loc_conf_t   *conf;
+    ngx_goim_handshake_t       *handshake; /* until detached */
+    ngx_goim_identity_t        *id;        /* NULL before authentication */
+
+    ngx_goim_conn_t            *key_next;  /* same bucket of the key hash */
+
+    ngx_queue_t                 heartbeat_queue;
+    ngx_msec_t                  heartbeat_last;
+    ngx_goim_heartbeat_t       *heartbeat; /* NULL: not in its queue */
+
+    ngx_goim_room_t            *room;      /* NULL: in none */
+    ngx_goim_block_t           *block;     /* held: lagging in it */
+    uint64_t                    pos;       /* in the room's log */
+    uint32_t                    seen;      /* the log's messages at pos, or
+                                              before, mod 2^32 */
+    uint32_t                    due;       /* bytes from pos that must go out
+                                              before anything else */
+    uint32_t                    room_index;
+    uint32_t                    index;     /* in ngx_goim_worker.conns */
+    uint32_t                    dirty;     /* place in the dirty list + 1 */
+
+    uint32_t                    skipped;   /* messages, ever */
+
+    ngx_goim_out_t             *out;       /* replies, pushes to the key */
+    ngx_goim_out_t             *in;        /* an incomplete frame */
+    ngx_goim_out_t             *message;   /* fragments of a message */
+
+    unsigned                    state:3;   /* ngx_goim_state_e */
+    unsigned                    reason:4;  /* ngx_goim_reason_e, CLOSING */
+    unsigned                    skips:1;   /* after "due" on to the log's end;
+                                              block is pinned only */
+    unsigned                    close_out:1;  /* close when out is empty */
+    unsigned                    listed:1;  /* counted, in conns */
+};
+
+
+/* Rooms and frame logs */
+
+/*
+ * A frame log: wire-ready bytes that members have still to get.  Positions
+ * count bytes since the room was made.
+ */
+typedef struct {
+    ngx_goim_block_t           *head;
+    ngx_goim_block_t           *tail;
+    uint64_t                    end;
+    uint64_t                    keep;      /* members that do not lag stand
+                                              here or later */
+    uint32_t                    messages;  /* ever appended, mod 2^32 */
+} ngx_goim_log_t;
+
+
+struct ngx_goim_room_s {
+    ngx_goim_room_t            *next;      /* same bucket */
+    uint64_t                    hash;
+    ngx_goim_room_class_t      *class;
+    ngx_goim_conn_t           **members;
+    uint32_t                    nmembers;
+    uint32_t                    nalloc;
+
+    ngx_goim_log_t              log;
+
+    /* this wake-up's records, as indexes + 1 into the turn's */
+    uint32_t                    first;
+    uint32_t                    last;
+
+    /* sweep: members from next_member - 1 down are still to be visited */
+    ngx_queue_t                 sweep_queue;
+    uint64_t                    sweep_end; /* the log's end when it began */
+    uint32_t                    next_member;
+    unsigned                    sweeping:1;
+
+    u_char                      name_len;
+    u_char                      name[1];
+};
+
+
+/* What a worker owns. */
+typedef struct {
+    ngx_cycle_t                *cycle;
+    ngx_http_goim_main_conf_t  *conf;      /* NULL: not a worker, or unused */
+    goim_channel_t             *channel;   /* NULL: none could be opened */
+    goim_reader_t              *reader;
+    ngx_connection_t           *pipe;
+
+    ngx_goim_conn_t           **conns;     /* all that are listed */
+    uint32_t                    nconns;
+    uint32_t                    nconns_alloc;
+    uint32_t                    npending;  /* handshakes under way */
+
+    unsigned                    exiting:1;
+    unsigned                    broken:1;  /* the channel is, and it was
+                                              logged */
+
+    uint64_t                    counters[NGX_GOIM_COUNTERS]; /* no channel */
+} ngx_goim_worker_t;
+
+
+extern ngx_module_t       ngx_http_goim_module;
+extern ngx_goim_worker_t  ngx_goim_worker;
+
+
+/* ngx_goim_room_class.c */
+
+char *ngx_goim_room_class_block(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_goim_room_class_t *ngx_goim_room_class_find(
+    ngx_http_goim_main_conf_t *gmcf, u_char *name, size_t len);
+
+
+/* ngx_goim_channel.c: the channel in master and worker */
+
+char *ngx_goim_channel_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+void ngx_goim_channel_open(ngx_cycle_t *cycle);
+void ngx_goim_channel_close(void);
+
+/* Whether this worker gets messages; else it takes no connections. */
+ngx_uint_t ngx_goim_channel_ready(void);
+
+
+/* ngx_goim_handshake.c */
+
+ngx_int_t ngx_goim_handshake_handler(ngx_http_request_t *r);
+
+/* The auth packet came (ngx_goim_op.c): asks, and reads on afterwards. */
+ngx_int_t ngx_goim_handshake_auth(ngx_goim_conn_t *gc,
+    const goim_packet_t *packet);
+
+/* The answer is known: the connection leaves its request when it can. */
+void ngx_goim_handshake_detach(ngx_goim_handshake_t *hs);
+
+struct ngx_goim_handshake_s {
+    ngx_http_request_t         *request;
+    ngx_goim_conn_t            *conn;
+    ngx_event_t                 detach;    /* posted, or a short timer */
+    ngx_event_t                 timeout;
+    ngx_http_request_t         *subrequest;
+    ngx_uint_t                  status;    /* the auth location's answer */
+    int32_t                     seq;       /* of the auth packet */
+    uint16_t                    ver;
+    unsigned                    reply:1;   /* op 8 is owed */
+    unsigned                    done:1;    /* the subrequest is over */
+    ngx_uint_t                  close_code;  /* 0: accepted */
+};
+
+
+/* ngx_goim_auth.c: the auth subrequest and its answer */
+
+ngx_int_t ngx_goim_auth_start(ngx_goim_handshake_t *hs, goim_str_t token);
+
+/* NGX_OK and the identity, or NGX_DECLINED and hs->close_code. */
+ngx_int_t ngx_goim_auth_answer(ngx_goim_handshake_t *hs,
+    ngx_goim_identity_t **id);
+
+
+/* ngx_goim_identity.c */
+
+typedef struct {
+    ngx_str_t                   mid;
+    ngx_str_t                   key;
+    ngx_str_t                   room;
+    ngx_str_t                   accepts;
+    ngx_str_t                   conn;
+    ngx_str_t                   heartbeat; /* seconds */
+} ngx_goim_identity_text_t;
+
+/*
+ * NGX_OK; NGX_DECLINED and a logged reason if a text is malformed; NGX_ERROR
+ * without memory.  id->room points into the text.
+ */
+ngx_int_t ngx_goim_identity_parse(ngx_goim_identity_text_t *text,
+    ngx_goim_identity_t **id, ngx_log_t *log);
+
+/* From the variables of goim_identity. */
+ngx_int_t ngx_goim_identity_eval(ngx_http_request_t *r,
+    ngx_goim_identity_t **id);
+
+ngx_uint_t ngx_goim_identity_accepts(ngx_goim_identity_t *id, int32_t op);
+
+
+/* ngx_goim_conn.c */
+
+ngx_goim_conn_t *ngx_goim_conn_create(ngx_connection_t *c,
+    ngx_http_goim_loc_conf_t *glcf);
+
+/* Frees what a connection owns before it is detached; c is untouched. */
+void ngx_goim_conn_destroy(ngx_goim_conn_t *gc);
+
+/* Detached: from now on ngx_goim_conn_close() ends it. */
+ngx_int_t ngx_goim_conn_attach(ngx_goim_conn_t *gc);
+
+/* Attached and authenticated: joins keys, room, heartbeats. */
+ngx_int_t ngx_goim_conn_open(ngx_goim_conn_t *gc);
+
+/* The only place that ends a detached connection; gc is gone. */
+void ngx_goim_conn_close(ngx_goim_conn_t *gc, ngx_goim_reason_e reason);
+
+/* Says why with a close frame, and closes when the client has answered, or
+ * after a time; gc may be gone. */
+void ngx_goim_conn_say_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code,
+    ngx_goim_reason_e reason);
+
+void ngx_goim_conn_read_handler(ngx_event_t *rev);
+void ngx_goim_conn_write_handler(ngx_event_t *wev);
+
+/* Sends what is pending, and closes on an error, on a backlog that must
+ * close, or when that was all there was to do: NGX_DONE, gc is gone. */
+ngx_int_t ngx_goim_conn_flush(ngx_goim_conn_t *gc);
+
+/* Lets connections go, evenly over goim_drain; called when nginx shuts the
+ * worker down, and for each connection detached after that. */
+void ngx_goim_conn_drain(void);
+
+/* Messages for this worker's statistics. */
+static ngx_inline void
+ngx_goim_count(ngx_uint_t counter, uint64_t n)
+{
+    if (ngx_goim_worker.reader) {
+        goim_reader_count(ngx_goim_worker.reader, counter, n);
+
+    } else {
+        ngx_goim_worker.counters[counter] += n;
+    }
+}
+
+
+/* ngx_goim_read.c */
+
+/*
+ * Bytes from the client, in order.  NGX_OK: all was used or kept;
+ * NGX_AGAIN: the state allows no reading now, the rest was kept;
+ * NGX_ERROR: *code is the close code that says why.
+ */
+ngx_int_t ngx_goim_read_input(ngx_goim_conn_t *gc, u_char *data, size_t len,
+    ngx_uint_t *code);
+
+
+/* ngx_goim_op.c: what a client's packet does; as above, and NGX_DONE: gc is
+ * gone */
+
+ngx_int_t ngx_goim_op_packet(ngx_goim_conn_t *gc, const goim_packet_t *packet,
+    ngx_uint_t *code);
+
+
+/* ngx_goim_send.c */
+
+/* Sends what is pending as far as possible.  NGX_ERROR: the connection is
+ * broken; NGX_DECLINED: its backlog is too large, and its class closes. */
+ngx_int_t ngx_goim_send_flush(ngx_goim_conn_t *gc);
+
+/*
+ * Takes the connection's cursor off its room's log: what was started goes
+ * into its own queue, the rest is counted as dropped.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_goim_send_settle(ngx_goim_conn_t *gc);
+
+/* Sends frames that many connections get, at once if nothing else is
+ * pending; what is left is queued, or dropped and counted.  NGX_ERROR: the
+ * connection is broken. */
+ngx_int_t ngx_goim_send_frames(ngx_goim_conn_t *gc, struct iovec *iov,
+    int n);
+
+/* Queues a frame of our own, a packet as op or a control frame.  NGX_ERROR:
+ * no memory, or the queue is full. */
+ngx_int_t ngx_goim_send_packet(ngx_goim_conn_t *gc, uint16_t ver, int32_t op,
+    int32_t seq, const u_char *body, size_t len);
+ngx_int_t ngx_goim_send_push(ngx_goim_conn_t *gc, const goim_record_t *record);
+ngx_int_t ngx_goim_send_control(ngx_goim_conn_t *gc, ngx_uint_t opcode,
+    const u_char *data, size_t len);
+
+/* Appends to a buffer that is made, grows and moves as needed. */
+u_char *ngx_goim_send_reserve(ngx_goim_out_t **out, size_t len);
+
+
+/* ngx_goim_room.c */
+
+ngx_int_t ngx_goim_room_init(ngx_log_t *log);
+ngx_goim_room_t *ngx_goim_room_find(uint64_t hash, const u_char *name,
+    size_t len);
+ngx_int_t ngx_goim_room_join(ngx_goim_conn_t *gc, ngx_str_t *name);
+void ngx_goim_room_leave(ngx_goim_conn_t *gc);
+
+/* Frees a room without members; one that is swept is left to the sweep, one
+ * with records of this turn to the turn's end. */
+void ngx_goim_room_destroy(ngx_goim_room_t *room);
+
+
+/* ngx_goim_key.c */
+
+ngx_int_t ngx_goim_key_init(ngx_log_t *log);
+ngx_goim_conn_t *ngx_goim_key_find(const u_char *key, size_t len);
+void ngx_goim_key_add(ngx_goim_conn_t *gc);
+void ngx_goim_key_remove(ngx_goim_conn_t *gc);
+
+
+/* ngx_goim_frame_log.c */
+
+/* Room for one frame of len bytes and that many messages, or NULL. */
+u_char *ngx_goim_log_append(ngx_goim_log_t *log, size_t len,
+    uint32_t messages);
+
+/* The block that holds a position below the log's end. */
+ngx_goim_block_t *ngx_goim_log_block(ngx_goim_log_t *log, uint64_t pos);
+
+/* The end of the frame that pos stands in, or, at a border, pos itself. */
+uint64_t ngx_goim_log_frame_end(ngx_goim_block_t *b, uint64_t pos);
+
+/* The messages up to the last whole frame before pos, mod 2^32. */
+uint32_t ngx_goim_log_messages(ngx_goim_block_t *b, uint64_t pos);
+
+/* A lagging connection holds its block and all that follow; a pin holds
+ * that block alone. */
+void ngx_goim_log_hold(ngx_goim_block_t *b);
+void ngx_goim_log_release(ngx_goim_log_t *log, ngx_goim_block_t *b);
+void ngx_goim_log_pin(ngx_goim_log_t *log, ngx_goim_block_t *b);
+void ngx_goim_log_unpin(ngx_goim_log_t *log, ngx_goim_block_t *b);
+
+/* Members that do not lag stand at keep or later. */
+void ngx_goim_log_trim(ngx_goim_log_t *log, uint64_t keep);
+
+struct ngx_goim_block_s {
+    ngx_goim_block_t           *next;
+    uint64_t                    start;     /* position of data[0] */
+    uint32_t                    used;
+    uint32_t                    size;      /* of data, frame ends included */
+    uint32_t                    frames;
+    uint32_t                    messages;  /* of the log before this block */
+    uint32_t                    holds;
+    uint32_t                    pins;
+    u_char                      data[1];   /* frames from the front, their
+                                              ends from the back */
+};
+
+
+/* ngx_goim_fanout.c: records to frames */
+
+typedef struct {
+    const goim_record_t        *record;
+    uint32_t                    next;      /* index + 1 of the room's next */
+} ngx_goim_turn_record_t;
+
+/* The length of a push as a frame, and the frame itself; returns its end. */
+size_t ngx_goim_fanout_frame_len(const goim_record_t *record);
+u_char *ngx_goim_fanout_frame(u_char *p, const goim_record_t *record);
+
+void ngx_goim_fanout_record(const goim_record_t *record);
+
+/* The end of a wake-up's records: frames are made and sweeps begin. */
+void ngx_goim_fanout_finish(void);
+
+/* A connection with frames of its own is flushed at the end of the turn. */
+void ngx_goim_fanout_dirty(ngx_goim_conn_t *gc);
+void ngx_goim_fanout_clean(ngx_goim_conn_t *gc);
+
+
+/* ngx_goim_sweep.c: frames to members, in slices */
+
+void ngx_goim_sweep_init(void);
+void ngx_goim_sweep_room(ngx_goim_room_t *room);
+
+/* NGX_ERROR: no memory. */
+ngx_int_t ngx_goim_sweep_broadcast(const goim_record_t *record);
+void ngx_goim_sweep_run(void);
+
+
+/* ngx_goim_heartbeat.c */
+
+void ngx_goim_heartbeat_init(void);
+ngx_int_t ngx_goim_heartbeat_add(ngx_goim_conn_t *gc, ngx_msec_t timeout);
+void ngx_goim_heartbeat_touch(ngx_goim_conn_t *gc);
+void ngx_goim_heartbeat_remove(ngx_goim_conn_t *gc);
+
+
+/* ngx_goim_status.c */
+
+char *ngx_goim_status_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+#endif /* _NGX_GOIM_H_INCLUDED_ */

@@ -1,0 +1,395 @@
+
+/*
+ * The auth subrequest: the token goes to the location that goim_auth names,
+ * who the client is comes back in its answer's headers.
+ */
+
+
+#include "ngx_goim.h"
+
+
+static ngx_int_t ngx_goim_auth_done(ngx_http_request_t *sr, void *data,
+    ngx_int_t rc);
+
+
+/* Headers of the handshake that must not reach the auth service. */
+static ngx_uint_t
+ngx_goim_auth_is_hidden(ngx_str_t *name)
+{
+    ngx_uint_t  i;
+
+    static ngx_str_t  hidden[] = {
+        ngx_string("connection"),
+        ngx_string("upgrade"),
+        ngx_string("content-length"),
+        ngx_string("transfer-encoding"),
+        ngx_string("x-real-ip"),
+        ngx_null_string
+    };
+
+    for (i = 0; hidden[i].len; i++) {
+        if (name->len == hidden[i].len
+            && ngx_strncasecmp(name->data, hidden[i].data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return (name->len > 14
+            && ngx_strncasecmp(name->data, (u_char *) "sec-websocket-", 14)
+               == 0)
+           || (name->len > 7
+               && ngx_strncasecmp(name->data, (u_char *) "x-goim-", 7) == 0);
+}
+
+
+static ngx_table_elt_t *
+ngx_goim_auth_add(ngx_http_request_t *sr, const char *name, const char *lower,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&sr->headers_in.headers);
+    if (h == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->lowcase_key = (u_char *) lower;
+    h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
+    h->value = *value;
+
+    return h;
+}
+
+
+/* The client's address goes behind those that its own proxies have added. */
+static ngx_int_t
+ngx_goim_auth_forwarded_for(ngx_http_request_t *sr, ngx_str_t *forwarded)
+{
+    u_char     *p;
+    ngx_str_t   value, *addr;
+
+    addr = &sr->connection->addr_text;
+
+    value.len = (forwarded ? forwarded->len + 2 : 0) + addr->len;
+    value.data = ngx_pnalloc(sr->pool, value.len);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = value.data;
+
+    if (forwarded) {
+        p = ngx_cpymem(p, forwarded->data, forwarded->len);
+        p = ngx_cpymem(p, ", ", 2);
+    }
+
+    ngx_memcpy(p, addr->data, addr->len);
+
+    return ngx_goim_auth_add(sr, "X-Forwarded-For", "x-forwarded-for", &value)
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * sr->headers_in is a copy of the parent's whose list is the parent's own: a
+ * new list takes what may pass.
+ */
+static ngx_int_t
+ngx_goim_auth_headers(ngx_http_request_t *sr, ngx_http_request_t *r)
+{
+    ngx_str_t         *forwarded;
+    ngx_uint_t         i;
+    ngx_list_part_t   *part;
+    ngx_table_elt_t   *h, *copy;
+
+    if (ngx_list_init(&sr->headers_in.headers, r->pool, 16,
+                      sizeof(ngx_table_elt_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    forwarded = NULL;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (ngx_goim_auth_is_hidden(&h[i].key)) {
+                continue;
+            }
+
+            if (h[i].key.len == 15
+                && ngx_strncasecmp(h[i].key.data,
+                                   (u_char *) "x-forwarded-for", 15)
+                   == 0)
+            {
+                forwarded = &h[i].value;
+                continue;
+            }
+
+            copy = ngx_list_push(&sr->headers_in.headers);
+            if (copy == NULL) {
+                return NGX_ERROR;
+            }
+
+            *copy = h[i];
+        }
+    }
+
+    return ngx_goim_auth_forwarded_for(sr, forwarded);
+}
+
+
+static ngx_int_t
+ngx_goim_auth_own_headers(ngx_http_request_t *sr, size_t len)
+{
+    u_char     *p;
+    ngx_str_t   value, transport;
+
+    p = ngx_pnalloc(sr->pool, NGX_OFF_T_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    value.len = ngx_sprintf(p, "%uz", len) - p;
+
+    sr->headers_in.content_length_n = len;
+    sr->headers_in.content_length = ngx_goim_auth_add(sr, "Content-Length",
+                                                      "content-length",
+                                                      &value);
+    sr->headers_in.upgrade = NULL;
+    sr->headers_in.connection = NULL;
+
+    ngx_str_set(&transport, "websocket");
+
+    if (sr->headers_in.content_length == NULL
+        || ngx_goim_auth_add(sr, "X-Real-IP", "x-real-ip",
+                             &sr->connection->addr_text)
+           == NULL
+        || ngx_goim_auth_add(sr, "X-Goim-Server", "x-goim-server",
+                             &ngx_goim_worker.conf->server_id)
+           == NULL
+        || ngx_goim_auth_add(sr, "X-Goim-Transport", "x-goim-transport",
+                             &transport)
+           == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The token as a body of one buffer in memory; start == pos, since a retry on
+ * another upstream server sets pos back to start.
+ */
+static ngx_int_t
+ngx_goim_auth_body(ngx_http_request_t *sr, goim_str_t token)
+{
+    ngx_buf_t                *b;
+    ngx_chain_t              *cl;
+    ngx_http_request_body_t  *rb;
+
+    rb = ngx_pcalloc(sr->pool, sizeof(ngx_http_request_body_t));
+    if (rb == NULL) {
+        return NGX_ERROR;
+    }
+
+    sr->request_body = rb;
+
+    if (token.len == 0) {
+        return NGX_OK;
+    }
+
+    b = ngx_create_temp_buf(sr->pool, token.len);
+    cl = ngx_alloc_chain_link(sr->pool);
+
+    if (b == NULL || cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->last = ngx_cpymem(b->last, token.data, token.len);
+    b->last_buf = 1;
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    rb->bufs = cl;
+    rb->buf = b;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_goim_auth_start(ngx_goim_handshake_t *hs, goim_str_t token)
+{
+    ngx_http_request_t          *r, *sr;
+    ngx_http_post_subrequest_t  *ps;
+
+    r = hs->request;
+
+    ps = ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t));
+    if (ps == NULL) {
+        return NGX_ERROR;
+    }
+
+    ps->handler = ngx_goim_auth_done;
+    ps->data = hs;
+
+    if (ngx_http_subrequest(r, &hs->conn->conf->auth_uri, NULL, &sr, ps,
+                            NGX_HTTP_SUBREQUEST_WAITED)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    sr->header_only = 1;
+    sr->method = NGX_HTTP_POST;
+    ngx_str_set(&sr->method_name, "POST");
+
+    hs->subrequest = sr;
+
+    /*
+     * Once it exists, the subrequest runs: one that could not be filled is
+     * ended by its own handlers, with an empty body at worst.
+     */
+
+    if (ngx_goim_auth_body(sr, token) != NGX_OK
+        || ngx_goim_auth_headers(sr, r) != NGX_OK
+        || ngx_goim_auth_own_headers(sr, token.len) != NGX_OK)
+    {
+        hs->close_code = GOIM_WS_CLOSE_TRY_LATER;
+    }
+
+    return NGX_OK;
+}
+
+
+/* May run more than once, and before an end of the whole request. */
+static ngx_int_t
+ngx_goim_auth_done(ngx_http_request_t *sr, void *data, ngx_int_t rc)
+{
+    ngx_goim_handshake_t  *hs = data;
+
+    hs->done = 1;
+    hs->status = sr->headers_out.status;
+
+    return rc;
+}
+
+
+static ngx_uint_t
+ngx_goim_auth_header_is(ngx_table_elt_t *h, const char *name, size_t len)
+{
+    return h->key.len == len
+           && ngx_strncasecmp(h->key.data, (u_char *) name, len) == 0;
+}
+
+
+/*
+ * headers_out holds what proxy, fastcgi, return and njs alike have been
+ * answered.
+ */
+static void
+ngx_goim_auth_texts(ngx_http_request_t *sr, ngx_goim_identity_text_t *text)
+{
+    ngx_uint_t        i, k;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    static struct {
+        const char  *name;
+        size_t       len;
+        size_t       offset;
+    } names[] = {
+
+#define ngx_goim_auth_name(name, field)                                       \
+    { name, sizeof(name) - 1, offsetof(ngx_goim_identity_text_t, field) }
+
+        ngx_goim_auth_name("X-Goim-Mid", mid),
+        ngx_goim_auth_name("X-Goim-Key", key),
+        ngx_goim_auth_name("X-Goim-Room", room),
+        ngx_goim_auth_name("X-Goim-Accepts", accepts),
+        ngx_goim_auth_name("X-Goim-Conn", conn),
+        ngx_goim_auth_name("X-Goim-Heartbeat", heartbeat)
+
+#undef ngx_goim_auth_name
+    };
+
+    ngx_memzero(text, sizeof(ngx_goim_identity_text_t));
+
+    for (part = &sr->headers_out.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].hash == 0) {
+                continue;
+            }
+
+            for (k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+                if (ngx_goim_auth_header_is(&h[i], names[k].name,
+                                            names[k].len))
+                {
+                    *(ngx_str_t *) ((u_char *) text + names[k].offset) =
+                        h[i].value;
+                }
+            }
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_goim_auth_answer(ngx_goim_handshake_t *hs, ngx_goim_identity_t **id)
+{
+    ngx_connection_t          *c;
+    ngx_goim_identity_text_t   text;
+
+    c = hs->request->connection;
+
+    if (hs->close_code) {
+        ngx_goim_count(NGX_GOIM_AUTH_FAILED, 1);
+        return NGX_DECLINED;
+    }
+
+    if (hs->status == NGX_HTTP_UNAUTHORIZED
+        || hs->status == NGX_HTTP_FORBIDDEN)
+    {
+        ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                      "goim auth: client was refused with %ui", hs->status);
+        ngx_goim_count(NGX_GOIM_AUTH_REFUSED, 1);
+        hs->close_code = GOIM_WS_CLOSE_POLICY;
+        return NGX_DECLINED;
+    }
+
+    if (hs->status == NGX_HTTP_OK) {
+        ngx_goim_auth_texts(hs->subrequest, &text);
+
+        if (ngx_goim_identity_parse(&text, id, c->log) == NGX_OK) {
+            ngx_goim_count(NGX_GOIM_AUTH_ACCEPTED, 1);
+            return NGX_OK;
+        }
+
+    } else {
+        ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                      "goim auth: \"%V\" answered %ui, which is neither 200 "
+                      "nor 401 nor 403", &hs->conn->conf->auth_uri,
+                      hs->status);
+    }
+
+    ngx_goim_count(NGX_GOIM_AUTH_FAILED, 1);
+    hs->close_code = GOIM_WS_CLOSE_TRY_LATER;
+
+    return NGX_DECLINED;
+}

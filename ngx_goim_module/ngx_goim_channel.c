@@ -1,0 +1,607 @@
+
+/*
+ * The channel in nginx: the goim_channel directive, its generation made by
+ * the master where shared zones are, the worker's slot in it, and the turns
+ * in which a worker reads its lanes.
+ */
+
+
+#include "ngx_goim.h"
+
+#include <grp.h>
+
+
+/* bytes of records that one turn takes before others get theirs */
+#define NGX_GOIM_CHANNEL_TURN  (256 * 1024)
+
+/* a buffer that one large record needed is given back beyond this */
+#define NGX_GOIM_CHANNEL_KEEP  (1024 * 1024)
+
+
+static ngx_int_t ngx_goim_channel_init_zone(ngx_shm_zone_t *zone, void *data);
+static void ngx_goim_channel_pipe_handler(ngx_event_t *rev);
+static void ngx_goim_channel_turn_handler(ngx_event_t *ev);
+static void ngx_goim_channel_look_handler(ngx_event_t *ev);
+
+
+static ngx_event_t  ngx_goim_channel_turn_event;
+static ngx_event_t  ngx_goim_channel_look_event;
+
+static u_char      *ngx_goim_channel_buf;
+static size_t       ngx_goim_channel_size;
+
+
+/* Configuration */
+
+static char *
+ngx_goim_channel_mode(ngx_str_t *value, mode_t *mode)
+{
+    size_t      i;
+    ngx_uint_t  m;
+
+    m = 0;
+
+    for (i = 0; i < value->len; i++) {
+        if (value->data[i] < '0' || value->data[i] > '7' || i == 4) {
+            return "\"mode\" must be octal, such as 0660";
+        }
+
+        m = m * 8 + (value->data[i] - '0');
+    }
+
+    if ((m & 0600) != 0600 || (m & ~0666)) {
+        return "\"mode\" must let the owner read and write, and nobody "
+               "execute, such as 0660";
+    }
+
+    *mode = m;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_goim_channel_parameter(ngx_http_goim_main_conf_t *gmcf, ngx_str_t *param)
+{
+    ssize_t     size;
+    ngx_int_t   n;
+    ngx_str_t   value;
+    ngx_msec_t  ms;
+
+    value = *param;
+
+#define ngx_goim_channel_is(name)                                             \
+    (ngx_strncmp(param->data, name "=", sizeof(name)) == 0                    \
+     && (value.data += sizeof(name), value.len -= sizeof(name), 1))
+
+    if (ngx_goim_channel_is("size")) {
+        size = ngx_parse_size(&value);
+
+        if (size < (ssize_t) GOIM_CHANNEL_MIN_SIZE
+            || size > (ssize_t) GOIM_CHANNEL_MAX_SIZE
+            || (size & (size - 1)) != 0)
+        {
+            return "\"size\" must be a power of two between 4k and 1g";
+        }
+
+        gmcf->channel.size = size;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_goim_channel_is("lanes")) {
+        n = ngx_atoi(value.data, value.len);
+
+        if (n < 1 || n > GOIM_CHANNEL_LANES) {
+            return "\"lanes\" must be between 1 and 64";
+        }
+
+        gmcf->channel.lanes = n;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_goim_channel_is("stall")) {
+        ms = ngx_parse_time(&value, 0);
+
+        if (ms == (ngx_msec_t) NGX_ERROR || ms < 2000 || ms > 3600000) {
+            return "\"stall\" must be a time between 2s and 1h";
+        }
+
+        gmcf->channel.stall_ms = ms;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_goim_channel_is("group")) {
+        if (value.len == 0 || getgrnam((char *) value.data) == NULL) {
+            return "\"group\" must be a group of this system";
+        }
+
+        gmcf->group = value;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_goim_channel_is("mode")) {
+        return ngx_goim_channel_mode(&value, &gmcf->channel.mode);
+    }
+
+#undef ngx_goim_channel_is
+
+    return "knows the parameters size=, lanes=, stall=, group= and mode=";
+}
+
+
+char *
+ngx_goim_channel_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_goim_main_conf_t  *gmcf = conf;
+
+    char        *rv;
+    ngx_str_t   *value, name;
+    ngx_uint_t   i;
+
+    if (gmcf->path.data != NULL) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    gmcf->channel.size = 32 * 1024 * 1024;
+    gmcf->channel.lanes = 1;
+    gmcf->channel.stall_ms = 5000;
+    gmcf->channel.mode = 0660;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        rv = ngx_goim_channel_parameter(gmcf, &value[i]);
+
+        if (rv != NGX_CONF_OK) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" of "
+                               "\"goim_channel\": %s", &value[i], rv);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    gmcf->path = value[1];
+
+    if (gmcf->path.len == 0
+        || ngx_conf_full_name(cf->cycle, &gmcf->path, 0) != NGX_OK
+        || gmcf->path.len > GOIM_CHANNEL_PATH_LEN)
+    {
+        return "takes a path of at most 192 characters";
+    }
+
+    /*
+     * The zone itself holds nothing: its init is the one place in which the
+     * master may still refuse a configuration that has been read.
+     */
+
+    ngx_str_set(&name, "goim_channel");
+
+    gmcf->zone = ngx_shared_memory_add(cf, &name, 8 * ngx_pagesize,
+                                       &ngx_http_goim_module);
+    if (gmcf->zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    gmcf->zone->init = ngx_goim_channel_init_zone;
+    gmcf->zone->data = gmcf;
+
+    return NGX_CONF_OK;
+}
+
+
+/* The master */
+
+/* The channel's files belong to the workers' user, as far as we may. */
+static void
+ngx_goim_channel_owner(ngx_http_goim_main_conf_t *gmcf, ngx_cycle_t *cycle)
+{
+    struct group     *grp;
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    gmcf->channel.uid = (uid_t) -1;
+    gmcf->channel.gid = (gid_t) -1;
+
+    if (geteuid() == 0) {
+        gmcf->channel.uid = ccf->user;
+        gmcf->channel.gid = ccf->group;
+    }
+
+    if (gmcf->group.len) {
+        grp = getgrnam((char *) gmcf->group.data);
+
+        if (grp != NULL) {
+            gmcf->channel.gid = grp->gr_gid;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_goim_channel_init_zone(ngx_shm_zone_t *zone, void *data)
+{
+    ngx_http_goim_main_conf_t  *gmcf = zone->data;
+
+    int           rc, created;
+    ngx_log_t    *log;
+    goim_error_t  error;
+
+    log = zone->shm.log;
+    created = 0;
+
+    gmcf->channel.path = (char *) gmcf->path.data;
+    ngx_goim_channel_owner(gmcf, (ngx_cycle_t *) ngx_cycle);
+
+    if (ngx_test_config) {
+        rc = goim_channel_check(&gmcf->channel, &error);
+
+    } else {
+        rc = goim_channel_make(&gmcf->channel, &gmcf->generation, &created,
+                               &error);
+    }
+
+    if (rc != GOIM_OK) {
+        ngx_log_error(NGX_LOG_EMERG, log, error.err, "goim channel: %s",
+                      error.text);
+        return NGX_ERROR;
+    }
+
+    if (created) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "goim channel: made generation %uL of \"%V\"",
+                      gmcf->generation, &gmcf->path);
+    }
+
+    return NGX_OK;
+}
+
+
+/* The worker */
+
+static ngx_int_t
+ngx_goim_channel_take_slot(ngx_cycle_t *cycle)
+{
+    goim_error_t                error;
+    ngx_http_goim_main_conf_t  *gmcf;
+
+    gmcf = ngx_goim_worker.conf;
+
+    if (goim_channel_open((char *) gmcf->path.data, gmcf->generation,
+                          GOIM_CHANNEL_READER, &ngx_goim_worker.channel,
+                          &error)
+        != GOIM_OK)
+    {
+        ngx_goim_worker.channel = NULL;
+        goto failed;
+    }
+
+    if (goim_reader_open(ngx_goim_worker.channel, &ngx_goim_worker.reader,
+                         &error)
+        == GOIM_OK)
+    {
+        return NGX_OK;
+    }
+
+    goim_channel_close(ngx_goim_worker.channel);
+
+    ngx_goim_worker.channel = NULL;
+    ngx_goim_worker.reader = NULL;
+
+failed:
+
+    ngx_log_error(NGX_LOG_CRIT, cycle->log, error.err,
+                  "goim channel: %s; this worker refuses goim connections",
+                  error.text);
+
+    return NGX_ERROR;
+}
+
+
+/*
+ * The pipe's connection is "idle", so that a graceful shutdown calls its
+ * handler, the one call a module gets; it is a "channel", so that the worker
+ * does not complain of an open socket when it exits.
+ */
+static ngx_int_t
+ngx_goim_channel_add_pipe(ngx_cycle_t *cycle)
+{
+    ngx_connection_t  *c;
+
+    c = ngx_get_connection(ngx_goim_worker.reader->pipe_fd, cycle->log);
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->idle = 1;
+    c->read->channel = 1;
+    c->write->channel = 1;
+    c->read->log = cycle->log;
+    c->write->log = cycle->log;
+    c->read->handler = ngx_goim_channel_pipe_handler;
+
+    if (ngx_add_event(c->read, NGX_READ_EVENT, 0) != NGX_OK) {
+        ngx_free_connection(c);
+        return NGX_ERROR;
+    }
+
+    ngx_goim_worker.pipe = c;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_goim_channel_grow(size_t size)
+{
+    u_char  *buf;
+
+    buf = ngx_alloc(size, ngx_goim_worker.cycle->log);
+    if (buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_goim_channel_buf) {
+        ngx_free(ngx_goim_channel_buf);
+    }
+
+    ngx_goim_channel_buf = buf;
+    ngx_goim_channel_size = size;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_goim_channel_open(ngx_cycle_t *cycle)
+{
+    ngx_event_t  *ev;
+
+    if (ngx_goim_channel_take_slot(cycle) != NGX_OK) {
+        return;
+    }
+
+    if (ngx_goim_channel_grow(NGX_GOIM_CHANNEL_TURN) != NGX_OK
+        || ngx_goim_channel_add_pipe(cycle) != NGX_OK)
+    {
+        ngx_goim_channel_close();
+        return;
+    }
+
+    ev = &ngx_goim_channel_turn_event;
+    ev->handler = ngx_goim_channel_turn_handler;
+    ev->data = ngx_goim_worker.pipe;
+    ev->log = cycle->log;
+
+    ev = &ngx_goim_channel_look_event;
+    ev->handler = ngx_goim_channel_look_handler;
+    ev->data = ngx_goim_worker.pipe;
+    ev->log = cycle->log;
+    ev->cancelable = 1;
+
+    ngx_add_timer(ev, 1000);
+
+    /* something may have been published since the lanes were joined */
+
+    ngx_post_event(&ngx_goim_channel_turn_event, &ngx_posted_events);
+}
+
+
+void
+ngx_goim_channel_close(void)
+{
+    ngx_connection_t  *c;
+
+    c = ngx_goim_worker.pipe;
+
+    if (c) {
+        if (c->read->active) {
+            ngx_del_event(c->read, NGX_READ_EVENT, 0);
+        }
+
+        ngx_free_connection(c);
+        c->fd = (ngx_socket_t) -1;
+        ngx_goim_worker.pipe = NULL;
+    }
+
+    if (ngx_goim_worker.reader) {
+        goim_reader_close(ngx_goim_worker.reader);
+        ngx_goim_worker.reader = NULL;
+    }
+
+    if (ngx_goim_worker.channel) {
+        goim_channel_close(ngx_goim_worker.channel);
+        ngx_goim_worker.channel = NULL;
+    }
+}
+
+
+ngx_uint_t
+ngx_goim_channel_ready(void)
+{
+    return ngx_goim_worker.reader != NULL && !ngx_goim_worker.channel->broken;
+}
+
+
+/* What the reader has found out about its lanes goes into the counters. */
+static void
+ngx_goim_channel_account(void)
+{
+    uint32_t             i;
+    goim_reader_lane_t  *rl;
+
+    for (i = 0; i < ngx_goim_worker.channel->lanes; i++) {
+        rl = &ngx_goim_worker.reader->lanes[i];
+
+        if (rl->missed) {
+            ngx_log_error(NGX_LOG_WARN, ngx_goim_worker.cycle->log, 0,
+                          "goim channel: missed %uL records of lane %uD",
+                          rl->missed, i);
+            ngx_goim_count(NGX_GOIM_DROP_MISSED, rl->missed);
+            rl->missed = 0;
+        }
+
+        if (rl->damaged) {
+            ngx_log_error(NGX_LOG_ERR, ngx_goim_worker.cycle->log, 0,
+                          "goim channel: lane %uD is damaged, going on at "
+                          "its end", i);
+            ngx_goim_count(NGX_GOIM_CHANNEL_DAMAGED, rl->damaged);
+            rl->damaged = 0;
+        }
+
+        if (rl->returned) {
+            ngx_goim_count(NGX_GOIM_CHANNEL_RETURNED, rl->returned);
+            rl->returned = 0;
+        }
+    }
+
+    if (ngx_goim_worker.channel->broken && !ngx_goim_worker.broken) {
+        ngx_goim_worker.broken = 1;
+        ngx_log_error(NGX_LOG_CRIT, ngx_goim_worker.cycle->log, 0,
+                      "goim channel: \"%s\" was cut short; no messages until "
+                      "the next start or reload",
+                      ngx_goim_worker.channel->path);
+    }
+}
+
+
+/*
+ * Copies records of one lane behind the turn's others.  NGX_OK: some;
+ * NGX_AGAIN: the lane is empty; NGX_DECLINED: the turn is full.
+ */
+static ngx_int_t
+ngx_goim_channel_read_lane(uint32_t lane, size_t *used)
+{
+    int                   rc;
+    size_t                need;
+    const goim_record_t  *record;
+    goim_reader_batch_t   batch;
+
+    if (ngx_goim_channel_size - *used < 64 * 1024) {
+        return NGX_DECLINED;
+    }
+
+    batch.buf = ngx_goim_channel_buf + *used;
+    batch.cap = 64 * 1024;
+
+    rc = goim_reader_read(ngx_goim_worker.reader, lane, &batch);
+
+    if (rc == GOIM_FULL) {
+        need = batch.end;
+
+        if (need > ngx_goim_channel_size - *used) {
+            if (*used) {
+                return NGX_DECLINED;
+            }
+
+            if (ngx_goim_channel_grow(ngx_align(need, 64 * 1024)) != NGX_OK) {
+                return NGX_DECLINED;
+            }
+
+            batch.buf = ngx_goim_channel_buf;
+        }
+
+        batch.cap = ngx_align(need, 8);
+        rc = goim_reader_read(ngx_goim_worker.reader, lane, &batch);
+    }
+
+    if (rc != GOIM_OK) {
+        return NGX_AGAIN;
+    }
+
+    *used += ngx_align(batch.end, 8);
+
+    while ((record = goim_reader_next(&batch)) != NULL) {
+        ngx_goim_fanout_record(record);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * One turn: records of all lanes until they are empty or the turn is full.
+ * Returns whether there may be more.
+ */
+static ngx_uint_t
+ngx_goim_channel_turn(void)
+{
+    size_t            used;
+    uint32_t          i, empty;
+    ngx_int_t         rc;
+
+    static uint32_t   lane;
+
+    used = 0;
+    empty = 0;
+    rc = NGX_AGAIN;
+
+    for (i = 0; empty < ngx_goim_worker.channel->lanes; i++) {
+        lane = (lane + 1) % ngx_goim_worker.channel->lanes;
+
+        rc = ngx_goim_channel_read_lane(lane, &used);
+
+        if (rc == NGX_DECLINED) {
+            break;
+        }
+
+        empty = rc == NGX_AGAIN ? empty + 1 : 0;
+    }
+
+    ngx_goim_channel_account();
+    ngx_goim_fanout_finish();
+
+    if (ngx_goim_channel_size > NGX_GOIM_CHANNEL_KEEP) {
+        (void) ngx_goim_channel_grow(NGX_GOIM_CHANNEL_TURN);
+    }
+
+    return rc == NGX_DECLINED;
+}
+
+
+static void
+ngx_goim_channel_turn_handler(ngx_event_t *ev)
+{
+    if (ngx_goim_worker.reader == NULL) {
+        return;
+    }
+
+    goim_reader_wake(ngx_goim_worker.reader);
+
+    if (ngx_goim_channel_turn()
+        || goim_reader_sleep(ngx_goim_worker.reader) == GOIM_AGAIN)
+    {
+        ngx_post_event(ev, &ngx_posted_next_events);
+    }
+}
+
+
+static void
+ngx_goim_channel_pipe_handler(ngx_event_t *rev)
+{
+    ngx_connection_t  *c;
+
+    c = rev->data;
+
+    if (c->close) {
+
+        /* nginx closes its idle connections: the worker is shutting down */
+
+        c->close = 0;
+        c->idle = 0;
+
+        ngx_goim_conn_drain();
+    }
+
+    ngx_goim_channel_turn_handler(&ngx_goim_channel_turn_event);
+}
+
+
+/* A producer that was killed between publishing and waking. */
+static void
+ngx_goim_channel_look_handler(ngx_event_t *ev)
+{
+    ngx_goim_channel_turn_handler(&ngx_goim_channel_turn_event);
+
+    ngx_add_timer(ev, 1000);
+}

@@ -1,0 +1,492 @@
+
+/*
+ * One connection from birth to close: its handlers once it is detached, and
+ * the only place that frees it.
+ */
+
+
+#include "ngx_goim.h"
+
+
+#define NGX_GOIM_CONN_BUFFER    16384
+#define NGX_GOIM_CONN_READS     16      /* of one event, then others' turn */
+#define NGX_GOIM_CONN_GOODBYE   5000    /* ms for the client's close frame */
+#define NGX_GOIM_CONN_DRAIN     100     /* ms between steps of a drain */
+
+
+static ngx_int_t ngx_goim_conn_list(ngx_goim_conn_t *gc);
+static void ngx_goim_conn_unlist(ngx_goim_conn_t *gc);
+static void ngx_goim_conn_drain_handler(ngx_event_t *ev);
+
+
+static ngx_event_t  ngx_goim_conn_drain_event;
+static ngx_msec_t   ngx_goim_conn_drain_end;
+
+
+ngx_goim_conn_t *
+ngx_goim_conn_create(ngx_connection_t *c, ngx_http_goim_loc_conf_t *glcf)
+{
+    ngx_goim_conn_t  *gc;
+
+    gc = ngx_calloc(sizeof(ngx_goim_conn_t), c->log);
+    if (gc == NULL) {
+        return NULL;
+    }
+
+    gc->connection = c;
+    gc->conf = glcf;
+    gc->state = NGX_GOIM_STATE_AUTH;
+
+    return gc;
+}
+
+
+static void
+ngx_goim_conn_free_out(ngx_goim_out_t **out)
+{
+    if (*out) {
+        ngx_free(*out);
+        *out = NULL;
+    }
+}
+
+
+void
+ngx_goim_conn_destroy(ngx_goim_conn_t *gc)
+{
+    ngx_goim_conn_free_out(&gc->out);
+    ngx_goim_conn_free_out(&gc->in);
+    ngx_goim_conn_free_out(&gc->message);
+
+    if (gc->id) {
+        ngx_free(gc->id);
+    }
+
+    ngx_free(gc);
+}
+
+
+/* All detached connections of the worker, for broadcasts and drains. */
+static ngx_int_t
+ngx_goim_conn_list(ngx_goim_conn_t *gc)
+{
+    uint32_t           n;
+    ngx_goim_conn_t  **conns;
+
+    if (ngx_goim_worker.nconns == ngx_goim_worker.nconns_alloc) {
+        n = ngx_max(2 * ngx_goim_worker.nconns_alloc, 64);
+
+        conns = ngx_alloc(n * sizeof(ngx_goim_conn_t *), gc->connection->log);
+        if (conns == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_goim_worker.conns) {
+            ngx_memcpy(conns, ngx_goim_worker.conns,
+                       ngx_goim_worker.nconns * sizeof(ngx_goim_conn_t *));
+            ngx_free(ngx_goim_worker.conns);
+        }
+
+        ngx_goim_worker.conns = conns;
+        ngx_goim_worker.nconns_alloc = n;
+    }
+
+    gc->index = ngx_goim_worker.nconns;
+    gc->listed = 1;
+    ngx_goim_worker.conns[ngx_goim_worker.nconns++] = gc;
+
+    ngx_goim_count(NGX_GOIM_CONNECTIONS, 1);
+
+    return NGX_OK;
+}
+
+
+/* The last one takes the place: walks go downwards. */
+static void
+ngx_goim_conn_unlist(ngx_goim_conn_t *gc)
+{
+    ngx_goim_conn_t  *last;
+
+    if (!gc->listed) {
+        return;
+    }
+
+    last = ngx_goim_worker.conns[--ngx_goim_worker.nconns];
+    ngx_goim_worker.conns[gc->index] = last;
+    last->index = gc->index;
+    gc->listed = 0;
+
+    ngx_goim_count(NGX_GOIM_CONNECTIONS, (uint64_t) -1);
+
+    if (ngx_goim_worker.nconns == 0) {
+        ngx_free(ngx_goim_worker.conns);
+        ngx_goim_worker.conns = NULL;
+        ngx_goim_worker.nconns_alloc = 0;
+    }
+}
+
+
+ngx_int_t
+ngx_goim_conn_attach(ngx_goim_conn_t *gc)
+{
+    gc->handshake = NULL;
+
+    if (ngx_goim_conn_list(gc) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_exiting) {
+        ngx_goim_conn_drain();
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_goim_conn_open(ngx_goim_conn_t *gc)
+{
+    ngx_msec_t        heartbeat;
+    ngx_goim_conn_t  *old;
+
+    gc->state = NGX_GOIM_STATE_OPEN;
+
+    old = ngx_goim_key_find(ngx_goim_identity_key(gc->id), gc->id->key_len);
+
+    if (old) {
+        ngx_goim_conn_say_goodbye(old, GOIM_WS_CLOSE_POLICY,
+                                  NGX_GOIM_BY_REPLACEMENT);
+    }
+
+    heartbeat = gc->id->heartbeat ? gc->id->heartbeat : gc->conf->heartbeat;
+
+    ngx_goim_key_add(gc);
+
+    if (ngx_goim_heartbeat_add(gc, heartbeat) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (gc->id->room.len
+        && ngx_goim_room_join(gc, &gc->id->room) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_str_null(&gc->id->room);
+
+    return NGX_OK;
+}
+
+
+/* Out of everything through which messages find a connection. */
+static void
+ngx_goim_conn_withdraw(ngx_goim_conn_t *gc)
+{
+    ngx_goim_room_leave(gc);
+    ngx_goim_key_remove(gc);
+    ngx_goim_heartbeat_remove(gc);
+    ngx_goim_fanout_clean(gc);
+}
+
+
+void
+ngx_goim_conn_close(ngx_goim_conn_t *gc, ngx_goim_reason_e reason)
+{
+    ngx_connection_t  *c;
+
+    c = gc->connection;
+
+    if (gc->state == NGX_GOIM_STATE_CLOSING) {
+        reason = gc->reason;
+    }
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0, "goim conn close: %d",
+                   reason);
+
+    ngx_goim_count(NGX_GOIM_CLOSED + reason, 1);
+
+    if (gc->out && gc->out->messages) {
+        ngx_goim_count(NGX_GOIM_DROP_CLOSED, gc->out->messages);
+    }
+
+    /* nothing is to be sent any more, not even the rest of a frame */
+
+    gc->due = 0;
+
+    ngx_goim_conn_withdraw(gc);
+    ngx_goim_conn_unlist(gc);
+    ngx_goim_conn_destroy(gc);
+
+    ngx_http_close_connection(c);
+}
+
+
+/*
+ * The connection is left alone but for its own queue: what was started, and
+ * the close frame.
+ */
+static ngx_int_t
+ngx_goim_conn_begin_close(ngx_goim_conn_t *gc, const u_char *data, size_t len,
+    ngx_goim_reason_e reason)
+{
+    if (ngx_goim_send_settle(gc) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_goim_conn_withdraw(gc);
+
+    gc->state = NGX_GOIM_STATE_CLOSING;
+    gc->reason = reason;
+
+    if (ngx_goim_send_control(gc, GOIM_WS_CLOSE, data, len) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_goim_heartbeat_add(gc, NGX_GOIM_CONN_GOODBYE);
+}
+
+
+void
+ngx_goim_conn_say_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code,
+    ngx_goim_reason_e reason)
+{
+    u_char             data[2];
+    ngx_connection_t  *c;
+
+    if (gc->state == NGX_GOIM_STATE_CLOSING) {
+        return;
+    }
+
+    c = gc->connection;
+
+    data[0] = (u_char) (code >> 8);
+    data[1] = (u_char) code;
+
+    if (ngx_goim_conn_begin_close(gc, data, 2, reason) != NGX_OK) {
+        ngx_goim_conn_close(gc, reason);
+        return;
+    }
+
+    if (ngx_goim_conn_flush(gc) == NGX_OK && c->read->ready) {
+
+        /* the client's answer may be there, and raises no further event */
+
+        ngx_post_event(c->read, &ngx_posted_next_events);
+    }
+}
+
+
+ngx_int_t
+ngx_goim_conn_flush(ngx_goim_conn_t *gc)
+{
+    switch (ngx_goim_send_flush(gc)) {
+
+    case NGX_ERROR:
+        ngx_goim_conn_close(gc, NGX_GOIM_BY_CLIENT);
+        return NGX_DONE;
+
+    case NGX_DECLINED:
+        ngx_goim_conn_close(gc, NGX_GOIM_BY_BACKLOG);
+        return NGX_DONE;
+    }
+
+    if (gc->close_out && gc->out == NULL) {
+        ngx_goim_conn_close(gc, gc->reason);
+        return NGX_DONE;
+    }
+
+    return NGX_OK;
+}
+
+
+/* NGX_DONE: gc is gone. */
+static ngx_int_t
+ngx_goim_conn_input(ngx_goim_conn_t *gc, u_char *data, size_t len)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  code;
+
+    code = 0;
+    ngx_goim_count(NGX_GOIM_BYTES_IN, len);
+
+    rc = ngx_goim_read_input(gc, data, len, &code);
+
+    if (rc != NGX_ERROR) {
+        return rc;
+    }
+
+    if (gc->state == NGX_GOIM_STATE_CLOSING) {
+        ngx_goim_conn_close(gc, gc->reason);
+
+    } else {
+        ngx_goim_conn_say_goodbye(gc, code, NGX_GOIM_BY_PROTOCOL);
+    }
+
+    return NGX_DONE;
+}
+
+
+/* Reads until the socket is empty; NGX_DONE: gc is gone. */
+static ngx_int_t
+ngx_goim_conn_read(ngx_goim_conn_t *gc)
+{
+    ssize_t            n;
+    ngx_uint_t         reads;
+    ngx_connection_t  *c;
+
+    static u_char      buf[NGX_GOIM_CONN_BUFFER];
+
+    c = gc->connection;
+
+    for (reads = 0; reads < NGX_GOIM_CONN_READS; reads++) {
+
+        n = c->recv(c, buf, sizeof(buf));
+
+        if (n == NGX_AGAIN) {
+            if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+                ngx_goim_conn_close(gc, NGX_GOIM_BY_ERROR);
+                return NGX_DONE;
+            }
+
+            return NGX_OK;
+        }
+
+        if (n == NGX_ERROR || n == 0) {
+            ngx_goim_conn_close(gc, NGX_GOIM_BY_CLIENT);
+            return NGX_DONE;
+        }
+
+        if (ngx_goim_conn_input(gc, buf, n) == NGX_DONE) {
+            return NGX_DONE;
+        }
+    }
+
+    ngx_post_event(c->read, &ngx_posted_next_events);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_goim_conn_read_handler(ngx_event_t *rev)
+{
+    ngx_goim_conn_t   *gc;
+    ngx_connection_t  *c;
+
+    c = rev->data;
+    gc = c->data;
+
+    if (c->close) {
+
+        /* worker_shutdown_timeout */
+
+        ngx_goim_conn_close(gc, NGX_GOIM_BY_SHUTDOWN);
+        return;
+    }
+
+    /* what was kept while an answer was awaited */
+
+    if (gc->in && ngx_goim_conn_input(gc, NULL, 0) == NGX_DONE) {
+        return;
+    }
+
+    if (ngx_goim_conn_read(gc) == NGX_DONE) {
+        return;
+    }
+
+    (void) ngx_goim_conn_flush(gc);
+}
+
+
+void
+ngx_goim_conn_write_handler(ngx_event_t *wev)
+{
+    ngx_connection_t  *c;
+
+    c = wev->data;
+
+    (void) ngx_goim_conn_flush(c->data);
+}
+
+
+/* The end of a worker */
+
+void
+ngx_goim_conn_drain(void)
+{
+    ngx_event_t  *ev;
+
+    ev = &ngx_goim_conn_drain_event;
+
+    if (!ngx_goim_worker.exiting) {
+        ngx_goim_worker.exiting = 1;
+        ngx_goim_conn_drain_end = ngx_current_msec
+                                  + ngx_goim_worker.conf->drain;
+
+        atomic_store(&ngx_goim_worker.reader->slot->draining, 1);
+
+        ev->handler = ngx_goim_conn_drain_handler;
+        ev->data = ngx_goim_worker.pipe;
+        ev->log = ngx_goim_worker.cycle->log;
+    }
+
+    /*
+     * Not cancelable, and armed in the call itself: with no timer left the
+     * worker would exit at once, with all its clients.
+     */
+
+    if (ngx_goim_worker.nconns && !ev->timer_set) {
+        ngx_add_timer(ev, NGX_GOIM_CONN_DRAIN);
+    }
+}
+
+
+/* As many as keep the pace that ends with the time. */
+static uint32_t
+ngx_goim_conn_drain_share(uint32_t n)
+{
+    ngx_msec_int_t  left;
+
+    left = (ngx_msec_int_t) (ngx_goim_conn_drain_end - ngx_current_msec);
+
+    if (left <= NGX_GOIM_CONN_DRAIN) {
+        return n;
+    }
+
+    return ((uint64_t) n * NGX_GOIM_CONN_DRAIN + left - 1) / left;
+}
+
+
+static void
+ngx_goim_conn_drain_handler(ngx_event_t *ev)
+{
+    uint32_t          i, n, open;
+    ngx_goim_conn_t  *gc;
+
+    open = 0;
+
+    for (i = 0; i < ngx_goim_worker.nconns; i++) {
+        open += ngx_goim_worker.conns[i]->state == NGX_GOIM_STATE_OPEN;
+    }
+
+    n = ngx_goim_conn_drain_share(open);
+
+    for (i = ngx_goim_worker.nconns; i > 0 && n > 0; i--) {
+
+        if (i > ngx_goim_worker.nconns) {
+            continue;
+        }
+
+        gc = ngx_goim_worker.conns[i - 1];
+
+        if (gc->state == NGX_GOIM_STATE_OPEN) {
+            ngx_goim_conn_say_goodbye(gc, GOIM_WS_CLOSE_RESTART,
+                                      NGX_GOIM_BY_SHUTDOWN);
+            n--;
+        }
+    }
+
+    if (ngx_goim_worker.nconns) {
+        ngx_add_timer(ev, NGX_GOIM_CONN_DRAIN);
+    }
+}

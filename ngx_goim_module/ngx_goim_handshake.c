@@ -1,0 +1,739 @@
+
+/*
+ * From an HTTP request to a connection of ours: the WebSocket upgrade, the
+ * 101, waiting for the auth packet on the kept request, and detaching the
+ * connection from it.
+ */
+
+
+#include "ngx_goim.h"
+
+
+#define NGX_GOIM_HANDSHAKE_BUFFER  16384
+#define NGX_GOIM_HANDSHAKE_RETRY   10     /* ms until detaching is tried again */
+
+
+static ngx_int_t ngx_goim_handshake_check(ngx_http_request_t *r,
+    ngx_str_t *key);
+static ngx_int_t ngx_goim_handshake_send(ngx_http_request_t *r,
+    ngx_str_t *key);
+static void ngx_goim_handshake_begin(ngx_goim_handshake_t *hs);
+static void ngx_goim_handshake_read(ngx_http_request_t *r);
+static void ngx_goim_handshake_write(ngx_http_request_t *r);
+static void ngx_goim_handshake_detach_handler(ngx_event_t *ev);
+static void ngx_goim_handshake_timeout_handler(ngx_event_t *ev);
+static void ngx_goim_handshake_cleanup(void *data);
+
+
+static ngx_goim_handshake_t *
+ngx_goim_handshake_get(ngx_connection_t *c)
+{
+    ngx_http_request_t  *r;
+
+    /* while a request lasts, c->data is it or one of its subrequests */
+
+    r = c->data;
+
+    return ngx_http_get_module_ctx(r->main, ngx_http_goim_module);
+}
+
+
+static ngx_goim_handshake_t *
+ngx_goim_handshake_create(ngx_http_request_t *r)
+{
+    ngx_event_t           *ev;
+    ngx_connection_t      *c;
+    ngx_http_cleanup_t    *cln;
+    ngx_goim_handshake_t  *hs;
+
+    c = r->connection;
+
+    hs = ngx_pcalloc(r->pool, sizeof(ngx_goim_handshake_t));
+    if (hs == NULL) {
+        return NULL;
+    }
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    hs->conn = ngx_goim_conn_create(c, ngx_http_get_module_loc_conf(r,
+                                                     ngx_http_goim_module));
+    if (hs->conn == NULL) {
+        return NULL;
+    }
+
+    hs->request = r;
+    hs->conn->handshake = hs;
+
+    ev = &hs->detach;
+    ev->handler = ngx_goim_handshake_detach_handler;
+    ev->data = c;
+    ev->log = c->log;
+
+    ev = &hs->timeout;
+    ev->handler = ngx_goim_handshake_timeout_handler;
+    ev->data = c;
+    ev->log = c->log;
+
+    cln->handler = ngx_goim_handshake_cleanup;
+    cln->data = hs;
+
+    ngx_goim_worker.npending++;
+
+    return hs;
+}
+
+
+/* The request ends, detached from or not. */
+static void
+ngx_goim_handshake_cleanup(void *data)
+{
+    ngx_goim_handshake_t  *hs = data;
+
+    ngx_goim_worker.npending--;
+
+    if (hs->detach.posted) {
+        ngx_delete_posted_event(&hs->detach);
+    }
+
+    if (hs->detach.timer_set) {
+        ngx_del_timer(&hs->detach);
+    }
+
+    if (hs->timeout.timer_set) {
+        ngx_del_timer(&hs->timeout);
+    }
+
+    if (hs->conn) {
+        ngx_goim_conn_destroy(hs->conn);
+        hs->conn = NULL;
+    }
+}
+
+
+ngx_int_t
+ngx_goim_handshake_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                  rc;
+    ngx_str_t                  key;
+    ngx_goim_identity_t       *id;
+    ngx_goim_handshake_t      *hs;
+    ngx_http_goim_loc_conf_t  *glcf;
+
+    ngx_str_null(&key);
+
+    if (!ngx_goim_channel_ready()) {
+        ngx_goim_count(NGX_GOIM_UNAVAILABLE, 1);
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    rc = ngx_goim_handshake_check(r, &key);
+    if (rc != NGX_OK) {
+        ngx_goim_count(NGX_GOIM_HANDSHAKE_ERRORS, 1);
+        return rc;
+    }
+
+    id = NULL;
+    glcf = ngx_http_get_module_loc_conf(r, ngx_http_goim_module);
+
+    if (glcf->identity) {
+        rc = ngx_goim_identity_eval(r, &id);
+
+        if (rc != NGX_OK) {
+            ngx_goim_count(NGX_GOIM_AUTH_FAILED, 1);
+            return rc == NGX_DECLINED ? NGX_HTTP_BAD_REQUEST
+                                      : NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    hs = ngx_goim_handshake_create(r);
+    if (hs == NULL) {
+        if (id) {
+            ngx_free(id);
+        }
+
+        ngx_goim_count(NGX_GOIM_UNAVAILABLE, 1);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    hs->conn->id = id;
+    ngx_http_set_ctx(r, hs, ngx_http_goim_module);
+
+    rc = ngx_goim_handshake_send(r, &key);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_goim_count(NGX_GOIM_HANDSHAKES, 1);
+
+    r->main->count++;
+    ngx_goim_handshake_begin(hs);
+
+    return NGX_DONE;
+}
+
+
+/* RFC 6455, 4.2.1; the answers are HTTP's. */
+
+static ngx_table_elt_t *
+ngx_goim_handshake_header(ngx_http_request_t *r, const char *name, size_t len)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return NULL;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len == len
+            && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
+        {
+            return &h[i];
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_goim_handshake_add_header(ngx_http_request_t *r, const char *name,
+    u_char *value, size_t len)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value.data = value;
+    h->value.len = len;
+
+    return NGX_OK;
+}
+
+
+/* What would be right stands in the answer: 426 (RFC 7231, 6.5.15). */
+static ngx_int_t
+ngx_goim_handshake_upgrade_required(ngx_http_request_t *r)
+{
+    if (ngx_goim_handshake_add_header(r, "Upgrade", (u_char *) "websocket", 9)
+        != NGX_OK
+        || ngx_goim_handshake_add_header(r, "Sec-WebSocket-Version",
+                                         (u_char *) "13", 2)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return 426;
+}
+
+
+/* Base64 of 16 bytes. */
+static ngx_int_t
+ngx_goim_handshake_check_key(ngx_str_t *key)
+{
+    u_char     buf[32];
+    ngx_str_t  dst;
+
+    if (key->len != 24) {
+        return NGX_ERROR;
+    }
+
+    dst.data = buf;
+
+    return ngx_decode_base64(&dst, key) == NGX_OK && dst.len == 16
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_goim_handshake_check(ngx_http_request_t *r, ngx_str_t *key)
+{
+    ngx_table_elt_t  *h;
+
+    if (r != r->main) {
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    if (r->method != NGX_HTTP_GET) {
+        if (ngx_goim_handshake_add_header(r, "Allow", (u_char *) "GET", 3)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    if (r->http_version != NGX_HTTP_VERSION_11
+        || r->headers_in.content_length_n > 0 || r->headers_in.chunked)
+    {
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    h = r->headers_in.upgrade;
+
+    if (h == NULL || h->value.len != 9
+        || ngx_strncasecmp(h->value.data, (u_char *) "websocket", 9) != 0
+        || r->headers_in.connection == NULL
+        || ngx_strcasestrn(r->headers_in.connection->value.data, "upgrade",
+                           7 - 1)
+           == NULL)
+    {
+        return ngx_goim_handshake_upgrade_required(r);
+    }
+
+    h = ngx_goim_handshake_header(r, "Sec-WebSocket-Version", 21);
+
+    if (h == NULL || h->value.len != 2
+        || ngx_strncmp(h->value.data, "13", 2) != 0)
+    {
+        return ngx_goim_handshake_upgrade_required(r);
+    }
+
+    h = ngx_goim_handshake_header(r, "Sec-WebSocket-Key", 17);
+
+    if (h == NULL || ngx_goim_handshake_check_key(&h->value) != NGX_OK) {
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    *key = h->value;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_goim_handshake_send(ngx_http_request_t *r, ngx_str_t *key)
+{
+    u_char     *accept;
+    ngx_int_t   rc;
+
+    accept = ngx_pnalloc(r->pool, GOIM_WS_ACCEPT_LEN);
+    if (accept == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    goim_ws_accept((char *) accept, (char *) key->data, key->len);
+
+    r->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
+    ngx_str_set(&r->headers_out.status_line, "101 Switching Protocols");
+    r->keepalive = 0;
+
+    if (ngx_goim_handshake_add_header(r, "Upgrade", (u_char *) "websocket", 9)
+        != NGX_OK
+        || ngx_goim_handshake_add_header(r, "Sec-WebSocket-Accept", accept,
+                                         GOIM_WS_ACCEPT_LEN)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_http_send_special(r, NGX_HTTP_FLUSH);
+
+    return rc == NGX_ERROR ? NGX_ERROR : NGX_OK;
+}
+
+
+/* What goes on with the rest of the input: NGX_DONE if nothing does. */
+static ngx_int_t
+ngx_goim_handshake_input(ngx_goim_handshake_t *hs, u_char *data, size_t len)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  code;
+
+    code = 0;
+    ngx_goim_count(NGX_GOIM_BYTES_IN, len);
+
+    rc = ngx_goim_read_input(hs->conn, data, len, &code);
+
+    if (rc == NGX_ERROR) {
+        hs->close_code = code;
+        ngx_goim_handshake_detach(hs);
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_goim_handshake_begin(ngx_goim_handshake_t *hs)
+{
+    ngx_buf_t           *b;
+    ngx_http_request_t  *r;
+
+    r = hs->request;
+
+    r->read_event_handler = ngx_goim_handshake_read;
+    r->write_event_handler = ngx_goim_handshake_write;
+
+    ngx_add_timer(&hs->timeout, hs->conn->conf->handshake_timeout);
+
+    if (hs->conn->id) {
+        ngx_goim_handshake_detach(hs);
+    }
+
+    /* what came behind the request's header is our first input */
+
+    b = r->header_in;
+
+    if (b->pos < b->last) {
+        (void) ngx_goim_handshake_input(hs, b->pos, b->last - b->pos);
+        b->pos = b->last;
+    }
+
+    /* and what came since will raise no event of its own */
+
+    if (hs->conn->state == NGX_GOIM_STATE_AUTH && r->connection->read->ready) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+    }
+}
+
+
+/*
+ * Client events during a subrequest end there (its handlers are empty), and
+ * after it the connection is detached and read until NGX_AGAIN.
+ */
+static void
+ngx_goim_handshake_read(ngx_http_request_t *r)
+{
+    ssize_t                n;
+    ngx_connection_t      *c;
+    ngx_goim_handshake_t  *hs;
+
+    static u_char          buf[NGX_GOIM_HANDSHAKE_BUFFER];
+
+    c = r->connection;
+    hs = ngx_goim_handshake_get(c);
+
+    if (c->close) {
+        ngx_http_finalize_request(r, NGX_ERROR);
+        return;
+    }
+
+    while (hs->conn->state == NGX_GOIM_STATE_AUTH) {
+
+        n = c->recv(c, buf, sizeof(buf));
+
+        if (n == NGX_AGAIN) {
+            if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+                ngx_http_finalize_request(r, NGX_ERROR);
+            }
+
+            return;
+        }
+
+        if (n == NGX_ERROR || n == 0) {
+            ngx_http_finalize_request(r, NGX_HTTP_CLIENT_CLOSED_REQUEST);
+            return;
+        }
+
+        if (ngx_goim_handshake_input(hs, buf, n) != NGX_OK) {
+            return;
+        }
+    }
+}
+
+
+/* The subrequest is over, or the connection takes more of the 101. */
+static void
+ngx_goim_handshake_write(ngx_http_request_t *r)
+{
+    ngx_goim_handshake_t  *hs;
+
+    hs = ngx_goim_handshake_get(r->connection);
+
+    if (r->connection->buffered
+        && ngx_http_output_filter(r, NULL) == NGX_ERROR)
+    {
+        ngx_http_finalize_request(r, NGX_ERROR);
+        return;
+    }
+
+    if (!hs->done || hs->conn->state != NGX_GOIM_STATE_SUBREQUEST) {
+        return;
+    }
+
+    (void) ngx_goim_auth_answer(hs, &hs->conn->id);
+
+    ngx_goim_handshake_detach(hs);
+}
+
+
+ngx_int_t
+ngx_goim_handshake_auth(ngx_goim_conn_t *gc, const goim_packet_t *packet)
+{
+    ngx_goim_handshake_t  *hs;
+
+    hs = gc->handshake;
+
+    hs->ver = packet->ver;
+    hs->seq = packet->seq;
+    hs->reply = 1;
+
+    gc->state = NGX_GOIM_STATE_SUBREQUEST;
+
+    if (ngx_goim_auth_start(hs, packet->body) != NGX_OK) {
+        ngx_goim_count(NGX_GOIM_AUTH_FAILED, 1);
+        hs->close_code = GOIM_WS_CLOSE_TRY_LATER;
+        ngx_goim_handshake_detach(hs);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+void
+ngx_goim_handshake_detach(ngx_goim_handshake_t *hs)
+{
+    hs->conn->state = NGX_GOIM_STATE_DETACH;
+
+    ngx_post_event(&hs->detach, &ngx_posted_events);
+}
+
+
+/* Memory that a request may leave behind in the connection's pool. */
+static void
+ngx_goim_handshake_free_buffers(ngx_connection_t *c,
+    ngx_http_connection_t *hc)
+{
+    ngx_chain_t  *cl, *ln;
+
+    for (cl = hc->free; cl; /* void */) {
+        ln = cl;
+        cl = cl->next;
+        ngx_pfree(c->pool, ln->buf->start);
+        ngx_free_chain(c->pool, ln);
+    }
+
+    for (cl = hc->busy; cl; /* void */) {
+        ln = cl;
+        cl = cl->next;
+        ngx_pfree(c->pool, ln->buf->start);
+        ngx_free_chain(c->pool, ln);
+    }
+
+    hc->free = NULL;
+    hc->busy = NULL;
+    hc->nbusy = 0;
+
+    if (c->buffer) {
+        ngx_pfree(c->pool, c->buffer->start);
+        c->buffer = NULL;
+    }
+
+#if (NGX_HTTP_SSL)
+
+    if (c->ssl) {
+        ngx_ssl_free_buffer(c);
+
+        /* our writes may be cut anywhere, and their bytes may move */
+
+        SSL_set_mode(c->ssl->connection, SSL_MODE_ENABLE_PARTIAL_WRITE
+                                         | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    }
+
+#endif
+}
+
+
+/*
+ * realip sets the proxy's address again when the request's pool dies; the
+ * client's goes into the connection's pool.
+ */
+static ngx_int_t
+ngx_goim_handshake_keep_address(ngx_connection_t *c, struct sockaddr *old,
+    ngx_sockaddr_t *sa, socklen_t socklen, ngx_str_t *text)
+{
+    if (c->sockaddr == old) {
+        return NGX_OK;
+    }
+
+    c->sockaddr = ngx_palloc(c->pool, socklen);
+    c->addr_text.data = ngx_pnalloc(c->pool, text->len);
+
+    if (c->sockaddr == NULL || c->addr_text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(c->sockaddr, sa, socklen);
+    ngx_memcpy(c->addr_text.data, text->data, text->len);
+    c->socklen = socklen;
+    c->addr_text.len = text->len;
+
+    return NGX_OK;
+}
+
+
+/* The request is freed (and logged), the connection becomes ours. */
+static ngx_int_t
+ngx_goim_handshake_free_request(ngx_http_request_t *r, ngx_goim_conn_t *gc)
+{
+    u_char                  buf[NGX_SOCKADDR_STRLEN];
+    socklen_t               socklen;
+    ngx_int_t               rc;
+    ngx_str_t               text;
+    ngx_sockaddr_t          sa;
+    struct sockaddr        *old;
+    ngx_connection_t       *c;
+    ngx_http_connection_t  *hc;
+
+    c = r->connection;
+    hc = r->http_connection;
+
+    old = c->sockaddr;
+    socklen = ngx_min(c->socklen, (socklen_t) sizeof(ngx_sockaddr_t));
+    ngx_memcpy(&sa, old, socklen);
+
+    text.data = buf;
+    text.len = ngx_min(c->addr_text.len, sizeof(buf));
+    ngx_memcpy(buf, c->addr_text.data, text.len);
+
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    ngx_http_free_request(r, 0);
+
+    c->destroyed = 0;
+    c->data = gc;
+    c->read->handler = ngx_goim_conn_read_handler;
+    c->write->handler = ngx_goim_conn_write_handler;
+    c->log->action = "serving goim client";
+    c->idle = 0;
+
+    ngx_reusable_connection(c, 0);
+
+    rc = ngx_goim_handshake_keep_address(c, old, &sa, socklen, &text);
+
+    ngx_goim_handshake_free_buffers(c, hc);
+
+    if (c->tcp_nopush == NGX_TCP_NOPUSH_SET && ngx_tcp_push(c->fd) != -1) {
+        c->tcp_nopush = NGX_TCP_NOPUSH_UNSET;
+    }
+
+    if (ngx_tcp_nodelay(c) != NGX_OK) {
+        rc = NGX_ERROR;
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_goim_handshake_detach_handler(ngx_event_t *ev)
+{
+    u_char                 room[GOIM_ROOM_NAME_MAX];
+    int32_t                seq;
+    uint16_t               ver;
+    ngx_uint_t             code, reply;
+    ngx_goim_conn_t       *gc;
+    ngx_connection_t      *c;
+    ngx_http_request_t    *r;
+    ngx_goim_handshake_t  *hs;
+
+    c = ev->data;
+    hs = ngx_goim_handshake_get(c);
+    r = hs->request;
+    gc = hs->conn;
+
+    /* a mirror subrequest, an asynchronous filter, a full socket */
+
+    if (r->main->count != 1 || r->main->blocked || r->buffered || c->buffered
+        || r->postponed || c->data != r)
+    {
+        ngx_add_timer(ev, NGX_GOIM_HANDSHAKE_RETRY);
+        return;
+    }
+
+    code = hs->close_code;
+    reply = hs->reply;
+    seq = hs->seq;
+    ver = hs->ver;
+
+    if (gc->id) {
+
+        /* its text dies with the request */
+
+        ngx_memcpy(room, gc->id->room.data, gc->id->room.len);
+        gc->id->room.data = room;
+    }
+
+    hs->conn = NULL;
+
+    if (ngx_goim_handshake_free_request(r, gc) != NGX_OK
+        || ngx_goim_conn_attach(gc) != NGX_OK)
+    {
+        ngx_goim_conn_close(gc, NGX_GOIM_BY_ERROR);
+        return;
+    }
+
+    if (code) {
+        ngx_goim_conn_say_goodbye(gc, code,
+                                  gc->id == NULL ? NGX_GOIM_BY_REFUSAL
+                                                 : NGX_GOIM_BY_PROTOCOL);
+        return;
+    }
+
+    if (ngx_goim_conn_open(gc) != NGX_OK
+        || (reply
+            && ngx_goim_send_packet(gc, ver, GOIM_OP_AUTH_REPLY, seq, NULL, 0)
+               != NGX_OK))
+    {
+        ngx_goim_conn_close(gc, NGX_GOIM_BY_ERROR);
+        return;
+    }
+
+    /* reads what is kept and what waits in the socket, then sends */
+
+    ngx_goim_conn_read_handler(c->read);
+}
+
+
+static void
+ngx_goim_handshake_timeout_handler(ngx_event_t *ev)
+{
+    ngx_connection_t      *c;
+    ngx_goim_handshake_t  *hs;
+
+    c = ev->data;
+    hs = ngx_goim_handshake_get(c);
+
+    ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                  "goim handshake: client was not authenticated in time");
+
+    ngx_goim_count(NGX_GOIM_AUTH_TIMEOUT, 1);
+
+    ngx_http_finalize_request(hs->request, NGX_ERROR);
+    ngx_http_run_posted_requests(c);
+}

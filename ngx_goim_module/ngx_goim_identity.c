@@ -1,0 +1,283 @@
+
+/*
+ * Who a connection is: mid, key, room, accepts, connection id and heartbeat,
+ * from texts (an auth answer's headers, the variables of goim_identity).
+ */
+
+
+#include "ngx_goim.h"
+
+
+#define NGX_GOIM_UUID_LEN      36
+#define NGX_GOIM_ACCEPTS_MAX   1024
+#define NGX_GOIM_HEARTBEAT_MAX 86400  /* seconds */
+
+
+static int ngx_libc_cdecl
+ngx_goim_identity_cmp(const void *one, const void *two)
+{
+    int32_t  a = *(const int32_t *) one;
+    int32_t  b = *(const int32_t *) two;
+
+    return (a > b) - (a < b);
+}
+
+
+/* A decimal number with an optional sign, in the limits of its type. */
+static ngx_int_t
+ngx_goim_identity_number(u_char *p, u_char *last, int64_t min, int64_t max,
+    int64_t *value)
+{
+    uint64_t    n, limit;
+    ngx_uint_t  minus;
+
+    minus = p < last && *p == '-';
+    p += minus;
+
+    if (p == last) {
+        return NGX_ERROR;
+    }
+
+    limit = minus ? (uint64_t) -(min + 1) + 1 : (uint64_t) max;
+
+    for (n = 0; p < last; p++) {
+        if (*p < '0' || *p > '9'
+            || n > limit / 10
+            || n * 10 > limit - (uint64_t) (*p - '0'))
+        {
+            return NGX_ERROR;
+        }
+
+        n = n * 10 + (*p - '0');
+    }
+
+    *value = minus ? (int64_t) (0 - n) : (int64_t) n;
+
+    return NGX_OK;
+}
+
+
+/* "1000,1001, 1002"; returns how many, or NGX_ERROR. */
+static ngx_int_t
+ngx_goim_identity_parse_accepts(ngx_str_t *text, int32_t *accepts)
+{
+    u_char     *p, *last, *comma, *end;
+    int64_t     value;
+    ngx_uint_t  n;
+
+    p = text->data;
+    last = p + text->len;
+
+    for (n = 0; p < last; p = comma + 1) {
+
+        comma = ngx_strlchr(p, last, ',');
+        if (comma == NULL) {
+            comma = last;
+        }
+
+        while (p < comma && *p == ' ') {
+            p++;
+        }
+
+        for (end = comma; end > p && end[-1] == ' '; end--) {
+            /* void */
+        }
+
+        if (n == NGX_GOIM_ACCEPTS_MAX
+            || ngx_goim_identity_number(p, end, INT32_MIN, INT32_MAX, &value)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        accepts[n++] = value;
+    }
+
+    ngx_qsort(accepts, n, sizeof(int32_t), ngx_goim_identity_cmp);
+
+    return n;
+}
+
+
+/* A UUID version 4 for a client that brought no key. */
+static void
+ngx_goim_identity_random_key(u_char *p)
+{
+    ngx_uint_t  i;
+    uint32_t    r[4];
+
+    for (i = 0; i < 4; i++) {
+        r[i] = (uint32_t) ngx_random() ^ ((uint32_t) ngx_random() << 16);
+    }
+
+    r[1] = (r[1] & 0xffff0fff) | 0x00004000;
+    r[2] = (r[2] & 0x3fffffff) | 0x80000000;
+
+    ngx_sprintf(p, "%08xD-%04xD-%04xD-%04xD-%04xD%08xD", r[0], r[1] >> 16,
+                r[1] & 0xffff, r[2] >> 16, r[2] & 0xffff, r[3]);
+}
+
+
+static ngx_int_t
+ngx_goim_identity_check(ngx_goim_identity_text_t *text, ngx_log_t *log)
+{
+    const char  *what;
+
+    if (text->key.len > NGX_GOIM_KEY_MAX) {
+        what = "a key of more than 255 bytes";
+
+    } else if (text->conn.len > NGX_GOIM_CONN_MAX) {
+        what = "a connection id of more than 32 bytes";
+
+    } else if (text->room.len
+               && goim_room_name_check(text->room.data, text->room.len)
+                  != GOIM_OK)
+    {
+        what = "a room's name that is too long or has control characters";
+
+    } else {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, log, 0, "goim identity: %s", what);
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_goim_identity_parse(ngx_goim_identity_text_t *text,
+    ngx_goim_identity_t **result, ngx_log_t *log)
+{
+    size_t                size, strings;
+    int64_t               mid, heartbeat;
+    ngx_int_t             n;
+    ngx_goim_identity_t  *id;
+
+    static int32_t        accepts[NGX_GOIM_ACCEPTS_MAX];
+
+    if (ngx_goim_identity_check(text, log) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    mid = 0;
+    heartbeat = 0;
+    n = ngx_goim_identity_parse_accepts(&text->accepts, accepts);
+
+    if (n == NGX_ERROR
+        || (text->mid.len
+            && ngx_goim_identity_number(text->mid.data,
+                                        text->mid.data + text->mid.len,
+                                        INT64_MIN, INT64_MAX, &mid)
+               != NGX_OK)
+        || (text->heartbeat.len
+            && ngx_goim_identity_number(text->heartbeat.data,
+                                        text->heartbeat.data
+                                        + text->heartbeat.len,
+                                        0, NGX_GOIM_HEARTBEAT_MAX, &heartbeat)
+               != NGX_OK)
+        || heartbeat < 0)
+    {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "goim identity: mid, accepts or heartbeat is not a "
+                      "number, or out of range");
+        return NGX_DECLINED;
+    }
+
+    strings = (text->key.len ? text->key.len : NGX_GOIM_UUID_LEN)
+              + text->conn.len;
+    size = ngx_align(offsetof(ngx_goim_identity_t, data) + strings,
+                     sizeof(int32_t));
+
+    id = ngx_alloc(size + n * sizeof(int32_t), log);
+    if (id == NULL) {
+        return NGX_ERROR;
+    }
+
+    id->mid = mid;
+    id->heartbeat = heartbeat * 1000;
+    id->room = text->room;
+    id->accepts = (int32_t *) ((u_char *) id + size);
+    id->naccepts = n;
+    id->conn_len = text->conn.len;
+
+    if (text->key.len) {
+        id->key_len = text->key.len;
+        ngx_memcpy(ngx_goim_identity_key(id), text->key.data, text->key.len);
+
+    } else {
+        id->key_len = NGX_GOIM_UUID_LEN;
+        ngx_goim_identity_random_key(ngx_goim_identity_key(id));
+    }
+
+    ngx_memcpy(ngx_goim_identity_conn(id), text->conn.data, text->conn.len);
+    ngx_memcpy(id->accepts, accepts, n * sizeof(int32_t));
+
+    *result = id;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_goim_identity_value(ngx_http_request_t *r, ngx_http_complex_value_t *cv,
+    ngx_str_t *value)
+{
+    if (cv == NULL) {
+        ngx_str_null(value);
+        return NGX_OK;
+    }
+
+    return ngx_http_complex_value(r, cv, value);
+}
+
+
+ngx_int_t
+ngx_goim_identity_eval(ngx_http_request_t *r, ngx_goim_identity_t **id)
+{
+    ngx_goim_identity_conf_t  *gic;
+    ngx_goim_identity_text_t   text;
+    ngx_http_goim_loc_conf_t  *glcf;
+
+    glcf = ngx_http_get_module_loc_conf(r, ngx_http_goim_module);
+    gic = glcf->identity;
+
+    ngx_memzero(&text, sizeof(ngx_goim_identity_text_t));
+
+    if (ngx_goim_identity_value(r, gic->mid, &text.mid) != NGX_OK
+        || ngx_goim_identity_value(r, gic->key, &text.key) != NGX_OK
+        || ngx_goim_identity_value(r, gic->room, &text.room) != NGX_OK
+        || ngx_goim_identity_value(r, gic->accepts, &text.accepts) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_goim_identity_parse(&text, id, r->connection->log);
+}
+
+
+ngx_uint_t
+ngx_goim_identity_accepts(ngx_goim_identity_t *id, int32_t op)
+{
+    uint32_t  low, high, middle;
+
+    low = 0;
+    high = id->naccepts;
+
+    while (low < high) {
+        middle = (low + high) / 2;
+
+        if (id->accepts[middle] == op) {
+            return 1;
+        }
+
+        if (id->accepts[middle] < op) {
+            low = middle + 1;
+
+        } else {
+            high = middle;
+        }
+    }
+
+    return 0;
+}

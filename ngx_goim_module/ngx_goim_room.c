@@ -1,0 +1,237 @@
+
+/*
+ * The rooms of this worker: found by hash and name, with the members that
+ * this worker has.
+ */
+
+
+#include "ngx_goim.h"
+
+
+#define NGX_GOIM_ROOM_BUCKETS  256  /* at first; doubled with the rooms */
+
+
+static ngx_goim_room_t  **ngx_goim_room_buckets;
+static uint32_t           ngx_goim_room_nbuckets;
+static uint32_t           ngx_goim_room_n;
+
+
+ngx_int_t
+ngx_goim_room_init(ngx_log_t *log)
+{
+    ngx_goim_room_buckets = ngx_calloc(NGX_GOIM_ROOM_BUCKETS
+                                       * sizeof(ngx_goim_room_t *), log);
+    if (ngx_goim_room_buckets == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_goim_room_nbuckets = NGX_GOIM_ROOM_BUCKETS;
+
+    return NGX_OK;
+}
+
+
+ngx_goim_room_t *
+ngx_goim_room_find(uint64_t hash, const u_char *name, size_t len)
+{
+    ngx_goim_room_t  *room;
+
+    room = ngx_goim_room_buckets[hash & (ngx_goim_room_nbuckets - 1)];
+
+    while (room
+           && (room->hash != hash || room->name_len != len
+               || ngx_memcmp(room->name, name, len) != 0))
+    {
+        room = room->next;
+    }
+
+    return room;
+}
+
+
+/* Without memory the buckets stay as they are, and their chains get longer. */
+static void
+ngx_goim_room_grow(ngx_log_t *log)
+{
+    uint32_t          i, n;
+    ngx_goim_room_t  *room, *next, **buckets, **bucket;
+
+    n = 2 * ngx_goim_room_nbuckets;
+
+    buckets = ngx_calloc(n * sizeof(ngx_goim_room_t *), log);
+    if (buckets == NULL) {
+        return;
+    }
+
+    for (i = 0; i < ngx_goim_room_nbuckets; i++) {
+        for (room = ngx_goim_room_buckets[i]; room; room = next) {
+            next = room->next;
+            bucket = &buckets[room->hash & (n - 1)];
+            room->next = *bucket;
+            *bucket = room;
+        }
+    }
+
+    ngx_free(ngx_goim_room_buckets);
+    ngx_goim_room_buckets = buckets;
+    ngx_goim_room_nbuckets = n;
+}
+
+
+static ngx_goim_room_t *
+ngx_goim_room_get(ngx_str_t *name, ngx_log_t *log)
+{
+    uint64_t          hash;
+    ngx_goim_room_t  *room, **bucket;
+
+    hash = goim_room_name_hash(name->data, name->len);
+
+    room = ngx_goim_room_find(hash, name->data, name->len);
+    if (room) {
+        return room;
+    }
+
+    if (ngx_goim_room_n >= ngx_goim_room_nbuckets) {
+        ngx_goim_room_grow(log);
+    }
+
+    room = ngx_calloc(offsetof(ngx_goim_room_t, name) + name->len, log);
+    if (room == NULL) {
+        return NULL;
+    }
+
+    room->hash = hash;
+    room->name_len = name->len;
+    ngx_memcpy(room->name, name->data, name->len);
+    room->class = ngx_goim_room_class_find(ngx_goim_worker.conf, name->data,
+                                           name->len);
+
+    bucket = &ngx_goim_room_buckets[hash & (ngx_goim_room_nbuckets - 1)];
+    room->next = *bucket;
+    *bucket = room;
+
+    ngx_goim_room_n++;
+    ngx_goim_count(NGX_GOIM_ROOMS, 1);
+
+    return room;
+}
+
+
+void
+ngx_goim_room_destroy(ngx_goim_room_t *room)
+{
+    ngx_goim_room_t  **p;
+
+    if (room->nmembers || room->sweeping || room->first) {
+        return;
+    }
+
+    p = &ngx_goim_room_buckets[room->hash & (ngx_goim_room_nbuckets - 1)];
+
+    while (*p != room) {
+        p = &(*p)->next;
+    }
+
+    *p = room->next;
+
+    ngx_goim_log_trim(&room->log, room->log.end);
+
+    if (room->members) {
+        ngx_free(room->members);
+    }
+
+    ngx_free(room);
+
+    ngx_goim_room_n--;
+    ngx_goim_count(NGX_GOIM_ROOMS, (uint64_t) -1);
+}
+
+
+/* The array follows the number of members, both ways. */
+static ngx_int_t
+ngx_goim_room_resize(ngx_goim_room_t *room, uint32_t n, ngx_log_t *log)
+{
+    ngx_goim_conn_t  **members;
+
+    members = ngx_alloc(n * sizeof(ngx_goim_conn_t *), log);
+    if (members == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (room->members) {
+        ngx_memcpy(members, room->members,
+                   room->nmembers * sizeof(ngx_goim_conn_t *));
+        ngx_free(room->members);
+    }
+
+    room->members = members;
+    room->nalloc = n;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_goim_room_join(ngx_goim_conn_t *gc, ngx_str_t *name)
+{
+    ngx_log_t        *log;
+    ngx_goim_room_t  *room;
+
+    log = gc->connection->log;
+
+    room = ngx_goim_room_get(name, log);
+    if (room == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (room->nmembers == room->nalloc
+        && ngx_goim_room_resize(room, ngx_max(4, 2 * room->nalloc), log)
+           != NGX_OK)
+    {
+        ngx_goim_room_destroy(room);
+        return NGX_ERROR;
+    }
+
+    gc->room = room;
+    gc->room_index = room->nmembers;
+    room->members[room->nmembers++] = gc;
+
+    gc->pos = room->log.end;
+    gc->seen = room->log.messages;
+    gc->due = 0;
+
+    return NGX_OK;
+}
+
+
+/* A sweep goes downwards: the last member was visited, or joined since. */
+void
+ngx_goim_room_leave(ngx_goim_conn_t *gc)
+{
+    ngx_goim_conn_t  *last;
+    ngx_goim_room_t  *room;
+
+    room = gc->room;
+
+    if (room == NULL) {
+        return;
+    }
+
+    (void) ngx_goim_send_settle(gc);
+
+    last = room->members[--room->nmembers];
+    room->members[gc->room_index] = last;
+    last->room_index = gc->room_index;
+
+    gc->room = NULL;
+
+    if (room->nmembers == 0) {
+        ngx_goim_room_destroy(room);
+        return;
+    }
+
+    if (room->nalloc > 64 && room->nmembers < room->nalloc / 4) {
+        (void) ngx_goim_room_resize(room, room->nalloc / 2,
+                                    gc->connection->log);
+    }
+}

@@ -1,0 +1,689 @@
+
+/*
+ * What goes out: a connection's own queue (replies, pushes to its key,
+ * control frames) and its room's frame log, in one system call.  Nothing is
+ * ever put into a frame that has been started.
+ */
+
+
+#include "ngx_goim.h"
+
+
+#define NGX_GOIM_SEND_IOVS      16
+#define NGX_GOIM_SEND_OUT_MAX   65536  /* of a connection's own queue */
+#define NGX_GOIM_SEND_TLS       16384  /* OpenSSL keeps one record at most */
+
+
+/* What one system call is given, in order: due, out, rest of the log. */
+typedef struct {
+    ngx_iovec_t        vec;
+    struct iovec       iovs[NGX_GOIM_SEND_IOVS];
+    ngx_goim_block_t  *block;  /* that pos stands in, NULL: nothing of a log */
+} ngx_goim_send_t;
+
+
+/* The connection's own queue */
+
+u_char *
+ngx_goim_send_reserve(ngx_goim_out_t **out, size_t len)
+{
+    size_t           used, size;
+    ngx_goim_out_t  *o, *n;
+
+    o = *out;
+    used = o ? o->end - o->start : 0;
+
+    if (o && o->size - o->end >= len) {
+        return o->data + o->end;
+    }
+
+    size = ngx_max(2 * used, used + len);
+    size = ngx_max(size, 96);
+
+    if (size > NGX_MAX_UINT32_VALUE) {
+        return NULL;
+    }
+
+    n = ngx_alloc(offsetof(ngx_goim_out_t, data) + size, ngx_cycle->log);
+    if (n == NULL) {
+        return NULL;
+    }
+
+    n->start = 0;
+    n->end = used;
+    n->size = size;
+    n->messages = 0;
+
+    if (o) {
+        ngx_memcpy(n->data, o->data + o->start, used);
+        n->messages = o->messages;
+        ngx_free(o);
+    }
+
+    *out = n;
+
+    return n->data + n->end;
+}
+
+
+/* A single large message may always be queued, if it is alone. */
+static u_char *
+ngx_goim_send_queue(ngx_goim_conn_t *gc, size_t len)
+{
+    if (gc->out && gc->out->end - gc->out->start + len > NGX_GOIM_SEND_OUT_MAX)
+    {
+        return NULL;
+    }
+
+    return ngx_goim_send_reserve(&gc->out, len);
+}
+
+
+ngx_int_t
+ngx_goim_send_packet(ngx_goim_conn_t *gc, uint16_t ver, int32_t op,
+    int32_t seq, const u_char *body, size_t len)
+{
+    u_char  *p, *start;
+    size_t   size;
+
+    size = GOIM_PACKET_HEADER_LEN + len;
+
+    start = ngx_goim_send_queue(gc, goim_ws_header_len(size) + size);
+    if (start == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = start + goim_ws_encode_header(start, GOIM_WS_BINARY, size);
+    p = goim_packet_encode_header(p, ver, op, seq, len);
+
+    if (len) {
+        p = ngx_cpymem(p, body, len);
+    }
+
+    gc->out->end += p - start;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_goim_send_push(ngx_goim_conn_t *gc, const goim_record_t *record)
+{
+    u_char  *p;
+    size_t   len;
+
+    len = ngx_goim_fanout_frame_len(record);
+
+    p = ngx_goim_send_queue(gc, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_goim_fanout_frame(p, record);
+
+    gc->out->end += len;
+    gc->out->messages++;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_goim_send_control(ngx_goim_conn_t *gc, ngx_uint_t opcode,
+    const u_char *data, size_t len)
+{
+    u_char  *p, *start;
+
+    start = ngx_goim_send_queue(gc, 2 + len);
+    if (start == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = start + goim_ws_encode_header(start, opcode, len);
+    ngx_memcpy(p, data, len);
+
+    gc->out->end += 2 + len;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_goim_send_used_out(ngx_goim_conn_t *gc, size_t n)
+{
+    gc->out->start += n;
+
+    if (gc->out->start == gc->out->end) {
+        if (gc->out->messages) {
+            ngx_goim_count(NGX_GOIM_DELIVERED, gc->out->messages);
+        }
+
+        ngx_free(gc->out);
+        gc->out = NULL;
+    }
+}
+
+
+/* The room's log */
+
+static uint64_t
+ngx_goim_send_log_end(ngx_goim_conn_t *gc)
+{
+    return gc->skips ? gc->pos + gc->due : gc->room->log.end;
+}
+
+
+static uint64_t
+ngx_goim_send_log_pending(ngx_goim_conn_t *gc)
+{
+    return gc->room ? ngx_goim_send_log_end(gc) - gc->pos : 0;
+}
+
+
+/* Lagging: the block that pos stands in is held, the one before is not. */
+static void
+ngx_goim_send_lag(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
+{
+    if (gc->skips || gc->block == b) {
+        return;
+    }
+
+    if (b) {
+        ngx_goim_log_hold(b);
+    }
+
+    if (gc->block) {
+        ngx_goim_log_release(&gc->room->log, gc->block);
+    }
+
+    gc->block = b;
+}
+
+
+/* Counts the messages up to that number as delivered. */
+static void
+ngx_goim_send_delivered(ngx_goim_conn_t *gc, uint32_t messages)
+{
+    if (messages != gc->seen) {
+        ngx_goim_count(NGX_GOIM_DELIVERED, (uint32_t) (messages - gc->seen));
+        gc->seen = messages;
+    }
+}
+
+
+static void
+ngx_goim_send_dropped(ngx_goim_conn_t *gc, ngx_goim_counter_e reason)
+{
+    uint32_t  n;
+
+    n = gc->room->log.messages - gc->seen;
+
+    if (n) {
+        ngx_goim_count(reason, n);
+        gc->skipped += n;
+        gc->seen += n;
+    }
+}
+
+
+/* What was started is out: on to the log's end. */
+static void
+ngx_goim_send_jump(ngx_goim_conn_t *gc)
+{
+    ngx_goim_block_t  *b;
+
+    b = gc->block;
+
+    gc->skips = 0;
+    gc->block = NULL;
+    gc->pos = gc->room->log.end;
+
+    ngx_goim_send_dropped(gc, NGX_GOIM_DROP_BACKLOG);
+    ngx_goim_log_unpin(&gc->room->log, b);
+}
+
+
+/*
+ * The backlog is too large: everything that was not started is skipped.  The
+ * started part stays, and with it its block alone.
+ */
+static void
+ngx_goim_send_skip(ngx_goim_conn_t *gc)
+{
+    ngx_goim_block_t  *b;
+
+    b = gc->block;
+
+    ngx_goim_send_delivered(gc, ngx_goim_log_messages(b, gc->pos + gc->due));
+
+    if (gc->due) {
+        gc->skips = 1;
+        ngx_goim_log_pin(&gc->room->log, b);
+        return;
+    }
+
+    gc->pos = gc->room->log.end;
+
+    ngx_goim_send_dropped(gc, NGX_GOIM_DROP_BACKLOG);
+    ngx_goim_send_lag(gc, NULL);
+}
+
+
+/* After bytes went out, or none could: where the cursor stands. */
+static ngx_int_t
+ngx_goim_send_settle_log(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
+{
+    uint64_t  pending;
+
+    if (gc->skips) {
+        if (gc->due == 0) {
+            ngx_goim_send_jump(gc);
+        }
+
+        return NGX_OK;
+    }
+
+    pending = gc->room->log.end - gc->pos;
+
+    if (pending == 0) {
+        ngx_goim_send_delivered(gc, gc->room->log.messages);
+        ngx_goim_send_lag(gc, NULL);
+        return NGX_OK;
+    }
+
+    ngx_goim_send_lag(gc, b);
+
+    if (pending <= gc->room->class->backlog) {
+        return NGX_OK;
+    }
+
+    if (gc->room->class->overflow == NGX_GOIM_OVERFLOW_CLOSE) {
+        return NGX_DECLINED;
+    }
+
+    ngx_goim_send_skip(gc);
+
+    return NGX_OK;
+}
+
+
+/* One system call */
+
+static void
+ngx_goim_send_add(ngx_goim_send_t *s, u_char *p, size_t len)
+{
+    struct iovec  *iov;
+
+    iov = &s->iovs[s->vec.count++];
+    iov->iov_base = (void *) p;
+    iov->iov_len = len;
+    s->vec.size += len;
+}
+
+
+/* As many bytes of the log from a position as there are entries left for. */
+static void
+ngx_goim_send_add_log(ngx_goim_send_t *s, ngx_goim_block_t *b, uint64_t pos,
+    uint64_t end)
+{
+    uint64_t  n;
+
+    while (pos < end && s->vec.count < NGX_GOIM_SEND_IOVS) {
+
+        if (pos == b->start + b->used) {
+            b = b->next;
+        }
+
+        n = ngx_min(end, b->start + b->used) - pos;
+
+        ngx_goim_send_add(s, b->data + (pos - b->start), n);
+        pos += n;
+    }
+}
+
+
+static void
+ngx_goim_send_prepare(ngx_goim_conn_t *gc, ngx_goim_send_t *s)
+{
+    ngx_goim_out_t  *out;
+
+    s->vec.iovs = s->iovs;
+    s->vec.nalloc = NGX_GOIM_SEND_IOVS;
+    s->vec.count = 0;
+    s->vec.size = 0;
+    s->block = NULL;
+
+    if (ngx_goim_send_log_pending(gc)) {
+        s->block = gc->block ? gc->block
+                             : ngx_goim_log_block(&gc->room->log, gc->pos);
+    }
+
+    if (gc->due) {
+        ngx_goim_send_add_log(s, s->block, gc->pos, gc->pos + gc->due);
+    }
+
+    out = gc->out;
+
+    if (out) {
+        ngx_goim_send_add(s, out->data + out->start, out->end - out->start);
+    }
+
+    if (s->block) {
+        ngx_goim_send_add_log(s, s->block, gc->pos + gc->due,
+                              ngx_goim_send_log_end(gc));
+    }
+}
+
+
+/*
+ * A TLS write that blocked must be repeated with the same bytes: those of the
+ * log become due, up to the end of the last frame that was touched.
+ */
+static void
+ngx_goim_send_blocked(ngx_goim_conn_t *gc, ngx_goim_send_t *s)
+{
+    uint64_t           touched;
+    ngx_goim_block_t  *b;
+
+    b = s->block;
+
+    if (b == NULL || (gc->out && gc->due == 0)) {
+        return;
+    }
+
+    if (gc->pos == b->start + b->used) {
+        b = b->next;
+    }
+
+    touched = gc->pos + ngx_min(s->iovs[0].iov_len, NGX_GOIM_SEND_TLS);
+
+    gc->due = ngx_max(gc->due, ngx_goim_log_frame_end(b, touched) - gc->pos);
+}
+
+
+static void
+ngx_goim_send_used_log(ngx_goim_conn_t *gc, ngx_goim_send_t *s, size_t n)
+{
+    gc->pos += n;
+
+    while (gc->pos >= s->block->start + s->block->used && s->block->next) {
+        s->block = s->block->next;
+    }
+}
+
+
+/* Takes n sent bytes off what is pending, in the order of the call. */
+static void
+ngx_goim_send_used(ngx_goim_conn_t *gc, ngx_goim_send_t *s, size_t n)
+{
+    size_t  k;
+
+    ngx_goim_count(NGX_GOIM_SENDS, 1);
+    ngx_goim_count(NGX_GOIM_BYTES_OUT, n);
+
+    if (gc->due) {
+        k = ngx_min(n, gc->due);
+        gc->due -= k;
+        n -= k;
+
+        if (gc->skips) {
+            gc->pos += k;
+
+        } else {
+            ngx_goim_send_used_log(gc, s, k);
+        }
+
+        if (gc->due) {
+            return;
+        }
+    }
+
+    if (gc->out && n) {
+        k = ngx_min(n, gc->out->end - gc->out->start);
+        ngx_goim_send_used_out(gc, k);
+        n -= k;
+    }
+
+    if (n) {
+        ngx_goim_send_used_log(gc, s, n);
+
+        gc->due = ngx_goim_log_frame_end(s->block, gc->pos) - gc->pos;
+    }
+}
+
+
+static ssize_t
+ngx_goim_send_call(ngx_connection_t *c, ngx_goim_send_t *s)
+{
+    ssize_t  n;
+
+#if (NGX_HTTP_SSL)
+    if (c->ssl) {
+        return c->send(c, s->iovs[0].iov_base, s->iovs[0].iov_len);
+    }
+#endif
+
+    if (s->vec.count == 1) {
+        return c->send(c, s->iovs[0].iov_base, s->iovs[0].iov_len);
+    }
+
+    n = ngx_writev(c, &s->vec);
+
+    if (n == NGX_AGAIN || (n >= 0 && (size_t) n < s->vec.size)) {
+        c->write->ready = 0;
+    }
+
+    if (n > 0) {
+        c->sent += n;
+    }
+
+    return n;
+}
+
+
+ngx_int_t
+ngx_goim_send_flush(ngx_goim_conn_t *gc)
+{
+    ssize_t            n;
+    ngx_int_t          rc;
+    ngx_goim_send_t    s;
+    ngx_connection_t  *c;
+
+    c = gc->connection;
+    rc = NGX_OK;
+
+    for ( ;; ) {
+        ngx_goim_send_prepare(gc, &s);
+
+        if (s.vec.count == 0) {
+            break;
+        }
+
+        n = NGX_AGAIN;
+
+        if (c->write->ready) {
+            n = ngx_goim_send_call(c, &s);
+
+            if (n == NGX_AGAIN && c->ssl) {
+                ngx_goim_send_blocked(gc, &s);
+            }
+        }
+
+        if (n == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (n > 0) {
+            ngx_goim_send_used(gc, &s, n);
+        }
+
+        if (gc->room) {
+            rc = ngx_goim_send_settle_log(gc, s.block);
+        }
+
+        if (rc != NGX_OK || !c->write->ready) {
+            break;
+        }
+    }
+
+    if (!c->write->ready && ngx_handle_write_event(c->write, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return rc;
+}
+
+
+/* The rest of a started frame goes in front of the queue. */
+static ngx_int_t
+ngx_goim_send_save_due(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
+{
+    u_char          *p;
+    uint32_t         len;
+    ngx_goim_out_t  *out;
+
+    out = gc->out;
+    len = out ? out->end - out->start : 0;
+
+    gc->out = NULL;
+
+    p = ngx_goim_send_reserve(&gc->out, gc->due + len);
+    if (p == NULL) {
+        gc->out = out;
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(p, b->data + (gc->pos - b->start), gc->due);
+    gc->out->end = gc->due + len;
+
+    if (out) {
+        ngx_memcpy(p, out->data + out->start, len);
+        gc->out->messages = out->messages;
+        ngx_free(out);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_goim_send_settle(ngx_goim_conn_t *gc)
+{
+    ngx_int_t          rc;
+    ngx_goim_log_t    *log;
+    ngx_goim_block_t  *b;
+
+    if (gc->room == NULL
+        || (gc->block == NULL && ngx_goim_send_log_pending(gc) == 0))
+    {
+        return NGX_OK;
+    }
+
+    rc = NGX_OK;
+    log = &gc->room->log;
+    b = gc->block ? gc->block : ngx_goim_log_block(log, gc->pos);
+
+    if (gc->due) {
+        rc = ngx_goim_send_save_due(gc, b);
+    }
+
+    if (!gc->skips) {
+        ngx_goim_send_delivered(gc, ngx_goim_log_messages(b,
+                                                          gc->pos + gc->due));
+    }
+
+    ngx_goim_send_dropped(gc, NGX_GOIM_DROP_CLOSED);
+
+    gc->pos = log->end;
+    gc->due = 0;
+
+    if (gc->skips) {
+        gc->skips = 0;
+        gc->block = NULL;
+        ngx_goim_log_unpin(log, b);
+    }
+
+    ngx_goim_send_lag(gc, NULL);
+
+    return rc;
+}
+
+
+/* Frames that many connections get */
+
+/* How many bytes went out at once; NGX_ERROR: the connection is broken. */
+static ssize_t
+ngx_goim_send_direct(ngx_goim_conn_t *gc, struct iovec *iov, int n)
+{
+    int              i;
+    ssize_t          sent;
+    ngx_goim_send_t  s;
+
+    if (gc->out || ngx_goim_send_log_pending(gc) || gc->connection->ssl
+        || !gc->connection->write->ready)
+    {
+        return 0;
+    }
+
+    s.vec.iovs = s.iovs;
+    s.vec.nalloc = NGX_GOIM_SEND_IOVS;
+    s.vec.count = 0;
+    s.vec.size = 0;
+
+    for (i = 0; i < n && i < NGX_GOIM_SEND_IOVS; i++) {
+        ngx_goim_send_add(&s, iov[i].iov_base, iov[i].iov_len);
+    }
+
+    sent = ngx_goim_send_call(gc->connection, &s);
+
+    if (sent > 0) {
+        ngx_goim_count(NGX_GOIM_SENDS, 1);
+        ngx_goim_count(NGX_GOIM_BYTES_OUT, sent);
+    }
+
+    return sent == NGX_AGAIN ? 0 : sent;
+}
+
+
+ngx_int_t
+ngx_goim_send_frames(ngx_goim_conn_t *gc, struct iovec *iov, int n)
+{
+    int      i;
+    u_char  *p;
+    size_t   len;
+    ssize_t  sent;
+
+    sent = ngx_goim_send_direct(gc, iov, n);
+    if (sent == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        len = iov[i].iov_len;
+
+        if ((size_t) sent >= len) {
+            sent -= len;
+            ngx_goim_count(NGX_GOIM_DELIVERED, 1);
+            continue;
+        }
+
+        p = ngx_goim_send_queue(gc, len - sent);
+
+        if (p == NULL && sent) {
+            return NGX_ERROR;
+        }
+
+        if (p == NULL) {
+            ngx_goim_count(NGX_GOIM_DROP_BACKLOG, 1);
+            gc->skipped++;
+            continue;
+        }
+
+        ngx_memcpy(p, (u_char *) iov[i].iov_base + sent, len - sent);
+        gc->out->end += len - sent;
+        gc->out->messages++;
+        sent = 0;
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,346 @@
+
+/*
+ * The status page: what this host's workers, lanes and goim-job have counted,
+ * read from the channel by whichever worker is asked.
+ */
+
+
+#include "ngx_goim.h"
+
+
+static ngx_int_t ngx_goim_status_handler(ngx_http_request_t *r);
+
+
+static const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
+    "connections",
+    "rooms",
+    "handshakes",
+    "handshake_errors",
+    "unavailable",
+    "auth_accepted",
+    "auth_refused",
+    "auth_failed",
+    "auth_timeout",
+    "bytes_in",
+    "packets_in",
+    "bytes_out",
+    "sends",
+    "records",
+    "no_subscriber",
+    "delivered",
+    "drop_missed",
+    "drop_backlog",
+    "drop_closed",
+    "drop_accepts",
+    "drop_nomem",
+    "channel_damaged",
+    "channel_returned",
+    "closed_client",
+    "closed_protocol",
+    "closed_timeout",
+    "closed_backlog",
+    "closed_kick",
+    "closed_replacement",
+    "closed_refusal",
+    "closed_shutdown",
+    "closed_error",
+    "closed_other"
+};
+
+
+static const char *const  ngx_goim_status_states[] = {
+    "free", "live", "out"
+};
+
+
+/* A page that grows; an allocation that failed leaves it as it is. */
+typedef struct {
+    ngx_pool_t   *pool;
+    ngx_chain_t  *first;
+    ngx_chain_t **last;
+    ngx_buf_t    *buf;
+    off_t         size;
+    ngx_uint_t    failed;
+} ngx_goim_page_t;
+
+
+#define NGX_GOIM_PAGE_BUF   4096
+#define NGX_GOIM_PAGE_ITEM  512  /* one call prints this at most */
+
+
+static void ngx_cdecl
+ngx_goim_page_print(ngx_goim_page_t *page, const char *fmt, ...)
+{
+    u_char       *p;
+    va_list       args;
+    ngx_chain_t  *cl;
+
+    if (page->buf == NULL
+        || page->buf->end - page->buf->last < NGX_GOIM_PAGE_ITEM)
+    {
+        cl = ngx_alloc_chain_link(page->pool);
+        page->buf = ngx_create_temp_buf(page->pool, NGX_GOIM_PAGE_BUF);
+
+        if (cl == NULL || page->buf == NULL) {
+            page->buf = NULL;
+            page->failed = 1;
+            return;
+        }
+
+        cl->buf = page->buf;
+        cl->next = NULL;
+        *page->last = cl;
+        page->last = &cl->next;
+    }
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(page->buf->last, page->buf->end, fmt, args);
+    va_end(args);
+
+    page->size += p - page->buf->last;
+    page->buf->last = p;
+}
+
+
+static void
+ngx_goim_status_worker(ngx_goim_page_t *page, goim_channel_t *ch,
+    uint32_t slot, uint64_t *total)
+{
+    uint32_t              i;
+    uint64_t              value;
+    goim_channel_slot_t  *s;
+
+    s = &ch->slots->slot[slot];
+
+    ngx_goim_page_print(page, "{\"slot\":%uD,\"pid\":%uL,\"draining\":%uL",
+                        slot, atomic_load(&s->pid),
+                        atomic_load(&s->draining));
+
+    for (i = 0; i < NGX_GOIM_COUNTERS; i++) {
+        value = atomic_load_explicit(&s->counters[i], memory_order_relaxed);
+        total[i] += value;
+
+        ngx_goim_page_print(page, ",\"%s\":%uL", ngx_goim_counter_names[i],
+                            value);
+    }
+
+    ngx_goim_page_print(page, "}");
+}
+
+
+static void
+ngx_goim_status_workers(ngx_goim_page_t *page, goim_channel_t *ch)
+{
+    uint32_t     i, used;
+    uint64_t     total[NGX_GOIM_COUNTERS];
+    ngx_uint_t   n;
+
+    ngx_memzero(total, sizeof(total));
+
+    n = 0;
+    used = goim_channel_slots_used(ch);
+
+    ngx_goim_page_print(page, "\"workers\":[");
+
+    for (i = 0; i < used; i++) {
+
+        /* a test from this worker's own description can't see its own lock */
+
+        if (i != ngx_goim_worker.reader->index
+            && !goim_channel_slot_is_held(ch, i))
+        {
+            continue;
+        }
+
+        if (n++) {
+            ngx_goim_page_print(page, ",");
+        }
+
+        ngx_goim_status_worker(page, ch, i, total);
+    }
+
+    ngx_goim_page_print(page, "],\"total\":{\"workers\":%ui", n);
+
+    for (i = 0; i < NGX_GOIM_COUNTERS; i++) {
+        ngx_goim_page_print(page, ",\"%s\":%uL", ngx_goim_counter_names[i],
+                            total[i]);
+    }
+
+    ngx_goim_page_print(page, "}");
+}
+
+
+static void
+ngx_goim_status_readers(ngx_goim_page_t *page, goim_channel_t *ch,
+    uint32_t lane, uint64_t head)
+{
+    uint32_t    i, used;
+    uint64_t    word, state, position;
+    ngx_uint_t  n;
+
+    n = 0;
+    used = goim_channel_slots_used(ch);
+
+    ngx_goim_page_print(page, ",\"readers\":[");
+
+    for (i = 0; i < used; i++) {
+        word = atomic_load_explicit(&ch->slots->slot[i].cursors[lane],
+                                    memory_order_acquire);
+        state = goim_cursor_state(word);
+        position = goim_cursor_position(word);
+
+        if (state == GOIM_CURSOR_FREE || state > GOIM_CURSOR_OUT) {
+            continue;
+        }
+
+        ngx_goim_page_print(page, "%s{\"slot\":%uD,\"state\":\"%s\","
+                            "\"position\":%uL,\"behind\":%uL}",
+                            n++ ? "," : "", i, ngx_goim_status_states[state],
+                            position, head > position ? head - position : 0);
+    }
+
+    ngx_goim_page_print(page, "]");
+}
+
+
+static void
+ngx_goim_status_lane(ngx_goim_page_t *page, goim_channel_t *ch, uint32_t i)
+{
+    uint32_t              k;
+    uint64_t              head, now, alive;
+    ngx_time_t           *tp;
+    goim_channel_lane_t  *lane;
+
+    lane = goim_channel_lane(ch, i);
+    head = atomic_load_explicit(&lane->head, memory_order_acquire);
+    alive = atomic_load_explicit(&lane->alive_ms, memory_order_relaxed);
+
+    tp = ngx_timeofday();
+    now = (uint64_t) tp->sec * 1000 + tp->msec;
+
+    ngx_goim_page_print(page,
+                        "{\"lane\":%uD,\"held\":%s,\"pid\":%uL,"
+                        "\"silent_ms\":%uL,\"head\":%uL,\"tail\":%uL,"
+                        "\"table_pos\":%uL,\"seq\":%uL,\"partitions\":%uL,"
+                        "\"job\":{",
+                        i, goim_channel_lane_is_held(ch, i) ? "true" : "false",
+                        atomic_load(&lane->pid),
+                        alive && now > alive ? now - alive : 0, head,
+                        atomic_load(&lane->tail),
+                        atomic_load(&lane->table_pos),
+                        atomic_load(&lane->seq),
+                        atomic_load(&lane->partitions));
+
+    for (k = 0; k < GOIM_JOB_COUNTERS; k++) {
+        ngx_goim_page_print(page, "%s\"%s\":%uL", k ? "," : "",
+                            goim_job_counter_names[k],
+                            atomic_load_explicit(&lane->counters[k],
+                                                 memory_order_relaxed));
+    }
+
+    ngx_goim_page_print(page, "}");
+
+    ngx_goim_status_readers(page, ch, i, head);
+
+    ngx_goim_page_print(page, "}");
+}
+
+
+static void
+ngx_goim_status_page(ngx_goim_page_t *page)
+{
+    uint32_t                    i;
+    goim_channel_t             *ch;
+    ngx_http_goim_main_conf_t  *gmcf;
+
+    gmcf = ngx_goim_worker.conf;
+    ch = ngx_goim_worker.channel;
+
+    ngx_goim_page_print(page, "{\"server_id\":\"%V\",\"channel\":",
+                        &gmcf->server_id);
+
+    if (ngx_goim_worker.reader == NULL) {
+        ngx_goim_page_print(page, "null}\n");
+        return;
+    }
+
+    ngx_goim_page_print(page,
+                        "{\"layout\":%d,\"generation\":%uL,\"size\":%uL,"
+                        "\"lanes\":%uD,\"broken\":%s},",
+                        GOIM_CHANNEL_LAYOUT, ch->generation, ch->size,
+                        ch->lanes, ch->broken ? "true" : "false");
+
+    ngx_goim_status_workers(page, ch);
+
+    ngx_goim_page_print(page, ",\"lanes\":[");
+
+    for (i = 0; i < ch->lanes; i++) {
+        if (i) {
+            ngx_goim_page_print(page, ",");
+        }
+
+        ngx_goim_status_lane(page, ch, i);
+    }
+
+    ngx_goim_page_print(page, "]}\n");
+}
+
+
+static ngx_int_t
+ngx_goim_status_handler(ngx_http_request_t *r)
+{
+    ngx_int_t        rc;
+    ngx_goim_page_t  page;
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_goim_worker.conf == NULL) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    ngx_memzero(&page, sizeof(ngx_goim_page_t));
+
+    page.pool = r->pool;
+    page.last = &page.first;
+
+    ngx_goim_status_page(&page);
+
+    if (page.failed || page.buf == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    page.buf->last_buf = (r == r->main) ? 1 : 0;
+    page.buf->last_in_chain = 1;
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = page.size;
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    return ngx_http_output_filter(r, page.first);
+}
+
+
+char *
+ngx_goim_status_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_core_loc_conf_t   *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_goim_status_handler;
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,475 @@
+
+/*
+ * The directives of ngx_goim, their configurations, and the module's hooks
+ * into master and workers.  No behaviour.
+ */
+
+
+#include "ngx_goim.h"
+
+
+#define NGX_HTTP_GOIM_MAX_PACKET  (GOIM_PACKET_HEADER_LEN                     \
+                                   + GOIM_PACKET_MAX_BODY)
+
+
+static ngx_int_t ngx_http_goim_init_process(ngx_cycle_t *cycle);
+static void ngx_http_goim_exit_process(ngx_cycle_t *cycle);
+
+static void *ngx_http_goim_create_main_conf(ngx_conf_t *cf);
+static char *ngx_http_goim_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_http_goim_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_goim_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static char *ngx_http_goim(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_http_goim_auth(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_goim_identity(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_goim_time(ngx_conf_t *cf, void *post, void *data);
+static char *ngx_http_goim_packet_size(ngx_conf_t *cf, void *post,
+    void *data);
+
+
+static ngx_conf_post_t  ngx_http_goim_time_post = { ngx_http_goim_time };
+static ngx_conf_post_t  ngx_http_goim_packet_post = {
+    ngx_http_goim_packet_size
+};
+
+
+/* clang-format off */
+static ngx_command_t  ngx_http_goim_commands[] = {
+
+    { ngx_string("goim_channel"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_goim_channel_directive,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("goim_server_id"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_goim_main_conf_t, server_id),
+      NULL },
+
+    { ngx_string("goim_room"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_goim_room_class_block,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("goim_drain"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_goim_main_conf_t, drain),
+      NULL },
+
+    { ngx_string("goim"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_goim,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("goim_auth"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_goim_auth,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("goim_identity"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_goim_identity,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("goim_handshake_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_goim_loc_conf_t, handshake_timeout),
+      &ngx_http_goim_time_post },
+
+    { ngx_string("goim_heartbeat"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_goim_loc_conf_t, heartbeat),
+      &ngx_http_goim_time_post },
+
+    { ngx_string("goim_max_packet"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_goim_loc_conf_t, max_packet),
+      &ngx_http_goim_packet_post },
+
+    { ngx_string("goim_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_goim_status_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+/* clang-format on */
+
+
+static ngx_http_module_t  ngx_http_goim_module_ctx = {
+    NULL,                           /* preconfiguration */
+    NULL,                           /* postconfiguration */
+
+    ngx_http_goim_create_main_conf, /* create main configuration */
+    ngx_http_goim_init_main_conf,   /* init main configuration */
+
+    NULL,                           /* create server configuration */
+    NULL,                           /* merge server configuration */
+
+    ngx_http_goim_create_loc_conf,  /* create location configuration */
+    ngx_http_goim_merge_loc_conf    /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_goim_module = {
+    NGX_MODULE_V1,
+    &ngx_http_goim_module_ctx,      /* module context */
+    ngx_http_goim_commands,         /* module directives */
+    NGX_HTTP_MODULE,                /* module type */
+    NULL,                           /* init master */
+    NULL,                           /* init module */
+    ngx_http_goim_init_process,     /* init process */
+    NULL,                           /* init thread */
+    NULL,                           /* exit thread */
+    ngx_http_goim_exit_process,     /* exit process */
+    NULL,                           /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+ngx_goim_worker_t  ngx_goim_worker;
+
+
+/*
+ * An error returned here would end the worker, and its successors with it: a
+ * worker that can't take part serves everything else.
+ */
+static ngx_int_t
+ngx_http_goim_init_process(ngx_cycle_t *cycle)
+{
+    ngx_http_goim_main_conf_t  *gmcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_get_conf(cycle->conf_ctx, ngx_http_module) == NULL) {
+        return NGX_OK;
+    }
+
+    gmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_goim_module);
+
+    if (gmcf == NULL || gmcf->path.len == 0) {
+        return NGX_OK;
+    }
+
+    ngx_goim_worker.cycle = cycle;
+    ngx_goim_worker.conf = gmcf;
+
+    ngx_goim_heartbeat_init();
+    ngx_goim_sweep_init();
+
+    if (ngx_goim_room_init(cycle->log) != NGX_OK
+        || ngx_goim_key_init(cycle->log) != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    ngx_goim_channel_open(cycle);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_goim_exit_process(ngx_cycle_t *cycle)
+{
+    if (ngx_goim_worker.conf) {
+        ngx_goim_channel_close();
+    }
+}
+
+
+static void *
+ngx_http_goim_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_goim_main_conf_t  *gmcf;
+
+    gmcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_goim_main_conf_t));
+    if (gmcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&gmcf->classes, cf->pool, 4,
+                       sizeof(ngx_goim_room_class_t))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    gmcf->drain = NGX_CONF_UNSET_MSEC;
+
+    gmcf->default_class.backlog = 256 * 1024;
+    gmcf->default_class.overflow = NGX_GOIM_OVERFLOW_SKIP;
+
+    return gmcf;
+}
+
+
+static char *
+ngx_http_goim_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_http_goim_main_conf_t  *gmcf = conf;
+
+    ngx_conf_init_msec_value(gmcf->drain, 60000);
+
+    if (gmcf->server_id.len == 0) {
+        gmcf->server_id = cf->cycle->hostname;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void *
+ngx_http_goim_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_goim_loc_conf_t  *glcf;
+
+    glcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_goim_loc_conf_t));
+    if (glcf == NULL) {
+        return NULL;
+    }
+
+    glcf->enabled = NGX_CONF_UNSET;
+    glcf->auth_uri.data = NGX_CONF_UNSET_PTR;
+    glcf->identity = NGX_CONF_UNSET_PTR;
+    glcf->handshake_timeout = NGX_CONF_UNSET_MSEC;
+    glcf->heartbeat = NGX_CONF_UNSET_MSEC;
+    glcf->max_packet = NGX_CONF_UNSET_SIZE;
+
+    return glcf;
+}
+
+
+static char *
+ngx_http_goim_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_goim_loc_conf_t  *prev = parent;
+    ngx_http_goim_loc_conf_t  *conf = child;
+
+    ngx_http_goim_main_conf_t  *gmcf;
+
+    if (conf->auth_uri.data == NGX_CONF_UNSET_PTR) {
+        conf->auth_uri = prev->auth_uri;
+
+        if (conf->auth_uri.data == NGX_CONF_UNSET_PTR) {
+            ngx_str_null(&conf->auth_uri);
+        }
+    }
+
+    ngx_conf_merge_ptr_value(conf->identity, prev->identity, NULL);
+    ngx_conf_merge_msec_value(conf->handshake_timeout,
+                              prev->handshake_timeout, 8000);
+    ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 480000);
+    ngx_conf_merge_size_value(conf->max_packet, prev->max_packet,
+                              NGX_HTTP_GOIM_MAX_PACKET);
+
+    if (conf->enabled != 1) {
+        return NGX_CONF_OK;
+    }
+
+    gmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_goim_module);
+
+    if (gmcf->path.len == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"goim\" needs \"goim_channel\" at the http level");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->auth_uri.len == 0 && conf->identity == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"goim\" needs \"goim_auth\" or \"goim_identity\", "
+                      "or nobody could ever be authenticated");
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_goim(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_goim_loc_conf_t  *glcf = conf;
+
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (glcf->enabled != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    glcf->enabled = 1;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_goim_handshake_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_goim_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_goim_loc_conf_t  *glcf = conf;
+
+    ngx_str_t  *value;
+
+    if (glcf->auth_uri.data != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        ngx_str_null(&glcf->auth_uri);
+        return NGX_CONF_OK;
+    }
+
+    if (value[1].data[0] != '/') {
+        return "takes the uri of a location, beginning with \"/\", or \"off\"";
+    }
+
+    glcf->auth_uri = value[1];
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_goim_identity(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_goim_loc_conf_t  *glcf = conf;
+
+    size_t                              len;
+    ngx_str_t                          *value, text;
+    ngx_uint_t                          i, k;
+    ngx_goim_identity_conf_t           *gic;
+    ngx_http_complex_value_t          **slot;
+    ngx_http_compile_complex_value_t    ccv;
+
+    static struct {
+        ngx_str_t   name;
+        ngx_uint_t  offset;
+    } fields[] = {
+        { ngx_string("mid="), offsetof(ngx_goim_identity_conf_t, mid) },
+        { ngx_string("key="), offsetof(ngx_goim_identity_conf_t, key) },
+        { ngx_string("room="), offsetof(ngx_goim_identity_conf_t, room) },
+        { ngx_string("accepts="), offsetof(ngx_goim_identity_conf_t, accepts) },
+        { ngx_null_string, 0 }
+    };
+
+    if (glcf->identity != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        glcf->identity = NULL;
+        return NGX_CONF_OK;
+    }
+
+    gic = ngx_pcalloc(cf->pool, sizeof(ngx_goim_identity_conf_t));
+    if (gic == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        for (k = 0; fields[k].name.len; k++) {
+            len = fields[k].name.len;
+
+            if (value[i].len >= len
+                && ngx_strncmp(value[i].data, fields[k].name.data, len) == 0)
+            {
+                break;
+            }
+        }
+
+        slot = (ngx_http_complex_value_t **)
+                   ((u_char *) gic + fields[k].offset);
+
+        if (fields[k].name.len == 0 || *slot != NULL) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\": it must be mid=, "
+                               "key=, room= or accepts=, each once",
+                               &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        text.data = value[i].data + fields[k].name.len;
+        text.len = value[i].len - fields[k].name.len;
+
+        *slot = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+        if (*slot == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+        ccv.cf = cf;
+        ccv.value = &text;
+        ccv.complex_value = *slot;
+
+        if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    glcf->identity = gic;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_goim_time(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_msec_t  *msp = data;
+
+    if (*msp < 100 || *msp > 86400000) {
+        return "must be between 100ms and 1d";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_goim_packet_size(ngx_conf_t *cf, void *post, void *data)
+{
+    size_t  *sp = data;
+
+    if (*sp < GOIM_PACKET_HEADER_LEN || *sp > 1024 * 1024) {
+        return "must be between 16 (a packet's header) and 1m";
+    }
+
+    return NGX_CONF_OK;
+}
