@@ -1,0 +1,425 @@
+# The harness: one comet host with all that belongs to it - Kafka, a service
+# for goim_auth, nginx with the module, goim-job - on ports and in folders of
+# its own, and what every test checks at its end.
+#
+#     use Test::More;
+#     use Test::Goim tests => 2;
+#
+#     my $goim = Test::Goim->new(workers => 2)->start;
+#     my $client = $goim->connect_ws->join_room('live://1');
+#
+#     $goim->push_room('live://1', 1000, 'hello');
+#     is($client->next_body, 'hello', 'a member receives the push');
+#     ok($client->silent(0.2), 'and only once');
+#
+# "tests" counts the test's own checks; the harness adds its own.
+#
+# Environment: GOIM_NGINX, GOIM_MODULE, GOIM_JOB name the programs under
+# test, GOIM_TOOLS the folder of those of t/tools; GOIM_SAN tells that they
+# have sanitizers, so that deadlines are longer; GOIM_KEEP keeps the folder;
+# GOIM_LOG is nginx's log level; GOIM_TEST_LIMIT ends a test that hangs.
+
+package Test::Goim;
+
+use strict;
+use warnings;
+
+use Carp qw(croak);
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use File::Path qw(remove_tree);
+use File::Temp qw(tempdir);
+use JSON::PP;
+use Test::Builder;
+
+use Test::Goim::Auth;
+use Test::Goim::Client;
+use Test::Goim::Job;
+use Test::Goim::Kafka;
+use Test::Goim::Loop qw(patience wait_until);
+use Test::Goim::Nginx;
+use Test::Goim::Process;
+use Test::Goim::Producer;
+use Test::Goim::Util qw(slurp tail);
+
+# how many checks finish() makes
+use constant CHECKS => 6;
+
+# seconds until a hanging test is ended
+use constant LIMIT => 120;
+
+my $top = abs_path(dirname(__FILE__) . '/../../..');
+my $main_pid = $$;
+my @hosts;
+
+
+sub import {
+    my ($class, %opt) = @_;
+
+    my $caller = caller;
+
+    { no strict 'refs'; *{"${caller}::wait_until"} = \&wait_until; }
+
+    $class->plan($opt{tests}) if $opt{tests};
+
+    $SIG{$_} = sub { die "ended by a signal\n" } for qw(INT TERM HUP);
+    $SIG{ALRM} = sub { die "the test hangs\n" };
+    alarm($ENV{GOIM_TEST_LIMIT} || LIMIT * patience());
+}
+
+
+# For tests that find out first whether they can run at all.
+sub plan {
+    my ($class, $n) = @_;
+
+    Test::Builder->new->plan(tests => $n + CHECKS);
+}
+
+
+# Whether sanitizers slow everything down: a test may do with less.
+sub sanitized {
+    return $ENV{GOIM_SAN} ? 1 : 0;
+}
+
+
+# kafka => 'mock', 'real' or 0; brokers => 1;
+# topics => { 'goim-push-topic' => 1 }, names and partitions;
+# auth => 1, nginx => 1: or 0 for none;
+# job => 1, 0, or { section => { name => value } } for goim-job.conf;
+# all others are for nginx.conf, see Test::Goim::Nginx.
+sub new {
+    my ($class, %opt) = @_;
+
+    my $self = bless { jobs => [], clients => [] }, $class;
+    my %part = (kafka => 'mock', brokers => 1, auth => 1, nginx => 1,
+                job => 1, topics => { 'goim-push-topic' => 1 });
+
+    for my $name (keys %part) {
+        $part{$name} = delete $opt{$name} if exists $opt{$name};
+    }
+
+    $self->{wanted} = \%part;
+    $self->{conf} = { $ENV{GOIM_LOG} ? (log_level => $ENV{GOIM_LOG}) : (),
+                      %opt };
+    $self->{tools} = $ENV{GOIM_TOOLS} || "$top/build/t";
+
+    push @hosts, $self;
+    $self->make_folders;
+
+    return $self;
+}
+
+
+sub make_folders {
+    my ($self) = @_;
+
+    # workers run as another user, and a channel belongs into memory
+    $self->{dir} = tempdir('goim-test-XXXXXXXX', TMPDIR => 1);
+    $self->{shm} = tempdir('goim-test-XXXXXXXX',
+                           DIR => -w '/dev/shm' ? '/dev/shm' : $self->{dir});
+    mkdir("$self->{dir}/reports") or croak("$self->{dir}: $!");
+
+    chmod(0755, $self->{dir}, $self->{shm});
+    chmod(01777, "$self->{dir}/reports");
+
+    my $path = "log_path=$self->{dir}/reports/san";
+    $ENV{ASAN_OPTIONS} = "detect_leaks=0:$path";
+    $ENV{UBSAN_OPTIONS} = "print_stacktrace=1:$path";
+}
+
+
+sub channel_path { return "$_[0]{shm}/channel" }
+
+
+# --- starting and stopping
+
+sub start {
+    my ($self) = @_;
+
+    my $wanted = $self->{wanted};
+
+    if ($wanted->{kafka} && !$self->start_kafka) {
+        croak('Kafka can\'t be had');
+    }
+
+    $self->{auth} = Test::Goim::Auth->new(dir => $self->{dir})
+        if $wanted->{auth};
+    $self->make_nginx->start if $wanted->{nginx};
+    $self->add_job->start if $wanted->{job} && $wanted->{kafka};
+
+    return $self;
+}
+
+
+# Whether Kafka is there now; a real one can't be fetched everywhere.
+sub start_kafka {
+    my ($self) = @_;
+
+    return 1 if $self->{kafka};
+
+    my $wanted = $self->{wanted};
+
+    $self->{kafka} = Test::Goim::Kafka->new(
+        type => $wanted->{kafka}, brokers => $wanted->{brokers},
+        topics => $wanted->{topics}, dir => $self->{dir},
+        tools => $self->{tools}, scripts => "$top/t/tools") or return;
+
+    my ($topic) = sort keys %{$wanted->{topics}};
+    $self->{producer} = $self->add_producer($topic);
+
+    return 1;
+}
+
+
+# A producer for one topic; properties are librdkafka's, 'name=value'.
+sub add_producer {
+    my ($self, $topic, @properties) = @_;
+
+    my $producer = Test::Goim::Producer->new(
+        dir => $self->{dir}, tools => $self->{tools}, topic => $topic,
+        bootstrap => $self->{kafka}->bootstrap, properties => \@properties);
+
+    push @{$self->{producers}}, $producer;
+
+    return $producer;
+}
+
+
+# nginx as an object, not yet started: enough for nginx -t.
+sub make_nginx {
+    my ($self) = @_;
+
+    return $self->{nginx} ||= Test::Goim::Nginx->new(
+        dir => $self->{dir}, channel_path => $self->channel_path,
+        auth_port => $self->{auth} && $self->{auth}->port,
+        binary => $ENV{GOIM_NGINX} || '/usr/sbin/nginx',
+        module_path => absolute($ENV{GOIM_MODULE}
+                                || 'build/ngx_http_goim_module.so'),
+        conf => $self->{conf});
+}
+
+
+# A goim-job, not yet started; the first is $goim->job.  %conf is laid over
+# what new() was given.
+sub add_job {
+    my ($self, %conf) = @_;
+
+    my $topics = $self->{wanted}{topics};
+    my $common = $self->{wanted}{job};
+    my $n = @{$self->{jobs}} + 1;
+    my %all = (
+        channel => { path => $self->channel_path },
+        kafka => { 'brokers' => $self->{kafka} && $self->{kafka}->bootstrap,
+                   'topics' => join(',', sort keys %$topics),
+                   'auto.offset.reset' => 'earliest' },
+        job => { server_id => 'comet-1' },
+    );
+
+    for my $layer (ref $common ? $common : {}, \%conf) {
+        $all{$_} = { %{$all{$_} || {}}, %{$layer->{$_}} } for keys %$layer;
+    }
+
+    push @{$self->{jobs}}, Test::Goim::Job->new(
+        dir => $self->{dir}, name => $n > 1 ? "job$n" : 'job',
+        binary => absolute($ENV{GOIM_JOB} || 'build/goim-job'),
+        conf => \%all);
+
+    return $self->{jobs}[-1];
+}
+
+
+# Paths in the environment are as seen from the tree's top folder.
+sub absolute {
+    my ($path) = @_;
+
+    return $path =~ m{^/} ? $path : "$top/$path";
+}
+
+
+sub dir { return $_[0]{dir} }
+sub nginx { return $_[0]{nginx} }
+sub port { return $_[0]{nginx}->port }
+sub job { return $_[0]{jobs}[0] }
+sub kafka { return $_[0]{kafka} }
+sub producer { return $_[0]{producer} }
+sub auth { return $_[0]{auth} }
+
+
+sub stop {
+    my ($self) = @_;
+
+    return if $self->{stopped}++;
+
+    $_->disconnect for @{$self->{clients}};
+
+    push @{$self->{worker_faults}}, $self->{nginx}->unexpected_workers
+        if $self->{nginx} && $self->{nginx}->alive;
+
+    for my $job (@{$self->{jobs}}) {
+        $job->stop;
+        push @{$self->{end_faults}}, "$job->{name} exits with "
+            . $job->ended_badly if $job->ended_badly;
+    }
+
+    push @{$self->{end_faults}}, 'nginx does not stop'
+        if $self->{nginx} && !$self->{nginx}->stop;
+
+    $_ && $_->stop for @{$self->{producers}}, @$self{qw(auth kafka)};
+}
+
+
+# --- what tests say most
+
+# A WebSocket client with its handshake on the way; options as
+# Test::Goim::Client has them.
+sub connect_ws {
+    my ($self, %opt) = @_;
+
+    my $client = Test::Goim::Client->new(port => $self->port, %opt);
+    push @{$self->{clients}}, $client;
+
+    return $client;
+}
+
+
+# Many at once, all authenticated when it returns; the options, token among
+# them, as a hash or, for different ones, a function of the index.
+sub connect_many {
+    my ($self, $n, $options) = @_;
+
+    my @clients = map {
+        $self->connect_ws(%{ref $options eq 'CODE' ? $options->($_)
+                                                   : $options})
+    } 0 .. $n - 1;
+
+    wait_until(30, "$n clients to be authenticated", sub {
+        die "a client was closed instead of authenticated\n"
+            if grep { $_->is_closed } @clients;
+        return !grep { !$_->is_authenticated } @clients;
+    });
+
+    return @clients;
+}
+
+
+# The pid of the worker that serves a client; a list of them for several.
+sub worker_of {
+    my ($self, @clients) = @_;
+
+    my $worker = $self->{nginx}->worker_of_ports;
+    my @pids = map { $worker->{$_->local_port} } @clients;
+
+    return wantarray ? @pids : $pids[0];
+}
+
+
+# /goim/status, decoded.
+sub status {
+    my ($self, $path) = @_;
+
+    my $answer = $self->{nginx}->get($path || '/goim/status')
+        or croak('no answer to the status request');
+    croak("status is answered $answer->{status}")
+        if $answer->{status} != 200;
+
+    return JSON::PP->new->decode($answer->{body});
+}
+
+
+sub push_room { my $self = shift; return $self->{producer}->room(@_) }
+sub push_rooms { my $self = shift; return $self->{producer}->rooms(@_) }
+sub push_keys { my $self = shift; return $self->{producer}->keys(@_) }
+sub push_all { my $self = shift; return $self->{producer}->all(@_) }
+sub push_value { my $self = shift; return $self->{producer}->value(@_) }
+sub kick { my $self = shift; return $self->{producer}->kick(@_) }
+sub stream { my $self = shift; return $self->{producer}->stream(@_) }
+
+sub reload { my $self = shift; return $self->{nginx}->reload(@_) }
+sub nginx_t { my $self = shift; return $self->make_nginx->test(@_) }
+sub worker_pids { return $_[0]{nginx}->worker_pids }
+sub kill_worker { my $self = shift; $self->{nginx}->kill_worker(@_) }
+sub allow_alerts { my $self = shift; $self->{nginx}->allow_alerts(@_) }
+sub error_log { return slurp("$_[0]{dir}/error.log") }
+
+
+# --- the end of a test
+
+# What every test must leave behind, over all its hosts.
+sub finish {
+    my %found = map { $_ => [] } qw(alert report left worker end);
+
+    $_->stop for @hosts;
+
+    for my $host (@hosts) {
+        push @{$found{left}}, Test::Goim::Process->leftovers($host->{dir});
+        push @{$found{alert}}, $host->{nginx} ? $host->{nginx}->alerts : ();
+        push @{$found{report}},
+            map { slurp($_) } glob("$host->{dir}/reports/*");
+        push @{$found{worker}}, @{$host->{worker_faults} || []};
+        push @{$found{end}}, @{$host->{end_faults} || []};
+    }
+
+    none($found{alert}, 'no alerts in the error log');
+    none($found{report}, 'no reports of sanitizers');
+    none($found{left}, 'no process left over');
+    none($found{worker}, 'the same workers all the time');
+    none($found{end}, 'everything ends when asked');
+    none(\@Test::Goim::Client::violations,
+         'all that clients got is in the protocol');
+}
+
+
+sub none {
+    my ($found, $name) = @_;
+
+    my $test = Test::Builder->new;
+
+    $test->ok(!@$found, $name) or $test->diag(join("\n", @$found));
+}
+
+
+sub show_logs {
+    my ($self) = @_;
+
+    my $dir = $self->{dir};
+    my $test = Test::Builder->new;
+
+    for my $path (glob("$dir/*.log $dir/*.out $dir/*.err $dir/kafka/*.log")) {
+        my $text = tail($path, 40);
+        $test->diag("--- the end of $path\n$text") if length $text;
+    }
+}
+
+
+END {
+    if ($$ == $main_pid) {
+        my $code = $?;
+        my $test = Test::Builder->new;
+
+        alarm(0);
+        $SIG{$_} = 'IGNORE' for qw(INT TERM HUP);
+
+        if ($code == 0 && ($test->has_plan || 0) > CHECKS) {
+            eval { finish(); 1 } or $test->ok(0, "the end: $@");
+        }
+
+        for my $host (@hosts) {
+            eval { $host->stop };
+            Test::Goim::Process->leftovers($host->{dir});
+            $host->show_logs if $code != 0 || !$test->is_passing;
+            remove_tree($host->{shm});
+
+            if ($ENV{GOIM_KEEP}) {
+                $test->diag("kept: $host->{dir}");
+
+            } else {
+                remove_tree($host->{dir});
+            }
+        }
+
+        $? = $code;
+    }
+}
+
+
+1;

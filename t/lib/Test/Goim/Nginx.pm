@@ -1,0 +1,429 @@
+# One nginx in the foreground: its configuration, its master and workers.
+
+package Test::Goim::Nginx;
+
+use strict;
+use warnings;
+
+use Carp qw(croak);
+use IO::Socket::INET;
+
+use Test::Goim::Loop qw(wait_until);
+use Test::Goim::Process;
+use Test::Goim::Util qw(slurp spew reserve_ports http_request);
+
+# The text between the marks comes from options of the same name, which may
+# themselves contain the marks in capitals.
+my $template = <<'CONF';
+daemon off;
+master_process on;
+worker_processes %%workers%%;
+%%USER%%
+pid %%DIR%%/nginx.pid;
+lock_file %%DIR%%/nginx.lock;
+error_log %%DIR%%/error.log %%log_level%%;
+env ASAN_OPTIONS;
+env UBSAN_OPTIONS;
+env GOIM_TEST_DIR;
+%%LOAD_MODULE%%
+%%main%%
+
+events {
+    worker_connections %%connections%%;
+    %%events%%
+}
+
+http {
+    access_log %%DIR%%/access.log;
+    client_body_temp_path %%DIR%%/temp;
+    proxy_temp_path %%DIR%%/temp;
+    fastcgi_temp_path %%DIR%%/temp;
+    uwsgi_temp_path %%DIR%%/temp;
+    scgi_temp_path %%DIR%%/temp;
+    default_type text/plain;
+
+    %%goim_http%%
+    %%http%%
+
+    server {
+        listen 127.0.0.1:%%PORT%% %%listen%%;
+        server_name localhost;
+
+        %%server%%
+        %%locations%%
+    }
+
+    %%servers%%
+}
+CONF
+
+# What stands in the template where the test says nothing.
+my %defaults = (
+    workers => 2, log_level => 'info', main => '', connections => 2048,
+    events => '', http => '', listen => '', server => '', servers => '',
+    location => '', channel => 'size=1m', server_id => 'comet-1',
+    module => 1, goim_http => <<'HTTP', locations => <<'LOCATIONS');
+goim_channel %%CHANNEL%% %%channel%%;
+    goim_server_id %%server_id%%;
+HTTP
+location /sub {
+            goim;
+            goim_auth /auth;
+            %%location%%
+        }
+
+        location = /auth {
+            internal;
+            proxy_pass http://127.0.0.1:%%AUTH%%;
+        }
+
+        location = /goim/status {
+            goim_status;
+        }
+LOCATIONS
+
+
+# dir, channel_path, auth_port, binary, module_path; conf => the options of
+# the configuration.  module => 0: no goim in it, only "location".
+sub new {
+    my ($class, %opt) = @_;
+
+    my $self = bless {
+        dir => $opt{dir}, binary => $opt{binary},
+        module_path => $opt{module_path}, conf => $opt{conf} || {},
+        error_log => "$opt{dir}/error.log", allowed => [], expected => {},
+    }, $class;
+
+    $self->{port} = reserve_ports(1);
+    $self->{marks} = {
+        DIR => $opt{dir}, CHANNEL => $opt{channel_path},
+        AUTH => $opt{auth_port} || 9, PORT => $self->{port},
+        USER => $< == 0 ? user_line() : '',
+    };
+
+    return $self;
+}
+
+
+# Workers of a root's master run as somebody else, as everywhere.
+sub user_line {
+    return 'user www-data;' if getpwnam('www-data');
+    return 'user nobody nogroup;';
+}
+
+
+sub port { return $_[0]{port} }
+
+
+# A further port, PORT_name in the configuration.
+sub extra_port {
+    my ($self, $name) = @_;
+
+    return $self->{extra}{$name} ||= reserve_ports(1);
+}
+
+
+# The text of a configuration; %conf is laid over the options of new(), and
+# all => text replaces the template.
+sub conf_text {
+    my ($self, %conf) = @_;
+
+    my %opt = (%defaults, %{$self->{conf}}, %conf);
+
+    if (!$opt{module}) {
+        $opt{goim_http} = '';
+        $opt{locations} = $opt{location};
+    }
+
+    my %marks = (%{$self->{marks}}, LOAD_MODULE => $opt{module}
+                 ? "load_module $self->{module_path};" : '');
+    my $text = defined $opt{all} ? $opt{all} : $template;
+
+    1 while $text =~ s/%%(\w+)%%/$self->mark_value($1, \%opt, \%marks)/e;
+
+    return $text;
+}
+
+
+sub mark_value {
+    my ($self, $name, $opt, $marks) = @_;
+
+    return $self->extra_port($1) if $name =~ /^PORT_(.+)/;
+    return $marks->{$name} if defined $marks->{$name};
+    return $opt->{$name} if defined $opt->{$name};
+
+    croak("nothing for %%$name%%");
+}
+
+
+sub write_conf {
+    my ($self, %conf) = @_;
+
+    $self->{conf} = { %{$self->{conf}}, %conf };
+    spew("$self->{dir}/nginx.conf", $self->conf_text);
+}
+
+
+sub command {
+    my ($self, @args) = @_;
+
+    return [$self->{binary}, '-p', "$self->{dir}/", @args];
+}
+
+
+sub start {
+    my ($self) = @_;
+
+    $self->write_conf;
+    $self->{process} = Test::Goim::Process->new(
+        name => 'nginx', dir => $self->{dir}, out => "$self->{dir}/nginx.out",
+        argv => $self->command('-c', "$self->{dir}/nginx.conf"));
+
+    # a worker sets its title before, and takes connections after, the
+    # modules' part in its start: an answer tells that one is through
+    wait_until(15, 'nginx to start', sub {
+        croak('nginx ended: ' . slurp("$self->{dir}/nginx.out")
+              . slurp($self->{error_log})) if !$self->{process}->alive;
+        return $self->worker_pids == $self->workers;
+    });
+    $self->get('/');
+
+    $self->expect_workers;
+
+    return $self;
+}
+
+
+sub workers {
+    my ($self) = @_;
+
+    return { %defaults, %{$self->{conf}} }->{workers};
+}
+
+
+sub pid { return $_[0]{process}->pid }
+sub alive { return $_[0]{process} && $_[0]{process}->alive }
+
+
+# [pid, title] of the master's children.
+sub children {
+    my ($self) = @_;
+
+    my $master = $self->pid;
+
+    return map { [$_->[0], Test::Goim::Process::command_line($_->[0])] }
+        grep { $_->[1] == $master && $_->[3] !~ /[ZX]/ }
+        Test::Goim::Process::table();
+}
+
+
+# Pids of the workers that take connections, ascending.
+sub worker_pids {
+    my ($self) = @_;
+
+    # an array: a sort has no value in scalar context
+    my @pids = sort { $a <=> $b } map { $_->[0] }
+        grep { $_->[1] eq 'nginx: worker process' } $self->children;
+
+    return @pids;
+}
+
+
+# Pids of the workers that are shutting down.
+sub old_worker_pids {
+    my ($self) = @_;
+
+    my @pids = sort { $a <=> $b } map { $_->[0] }
+        grep { $_->[1] =~ /worker process is shutting down/ }
+        $self->children;
+
+    return @pids;
+}
+
+
+# From here on the present workers are the right ones.
+sub expect_workers {
+    my ($self) = @_;
+
+    $self->{expected} = { map { $_ => 1 } $self->worker_pids };
+}
+
+
+# What has changed with the workers, unasked.
+sub unexpected_workers {
+    my ($self) = @_;
+
+    my $expected = $self->{expected};
+    my %now = map { $_ => 1 } $self->worker_pids;
+
+    my @gone = grep { !$now{$_} } sort keys %$expected;
+    my @new = grep { !$expected->{$_} } sort keys %now;
+
+    return ((map { "worker $_ is gone" } @gone),
+            (map { "worker $_ is new" } @new));
+}
+
+
+# Reloads, with a changed configuration if %conf says so, and waits for the
+# new workers.
+sub reload {
+    my ($self, %conf) = @_;
+
+    my %old = map { $_ => 1 } $self->worker_pids;
+
+    $self->write_conf(%conf);
+    $self->{process}->kill('HUP');
+
+    wait_until(20, 'new workers', sub {
+        my @now = $self->worker_pids;
+        return @now == $self->workers && !grep { $old{$_} } @now;
+    });
+
+    $self->expect_workers;
+}
+
+
+# A reload that nginx must refuse: what it logs about it.
+sub refused_reload {
+    my ($self, %conf) = @_;
+
+    my $before = length slurp($self->{error_log});
+    my $good = $self->{conf};
+
+    $self->write_conf(%conf);
+    $self->{process}->kill('HUP');
+
+    my $log = wait_until(20, 'the reload to be refused', sub {
+        my $new = substr(slurp($self->{error_log}), $before);
+        return $new =~ /\[emerg\].*\n/ ? $new : undef;
+    });
+
+    $self->{conf} = $good;
+    $self->write_conf;
+    $self->allow_alerts(quotemeta($_))
+        for $log =~ /(\[emerg\] .*)/g;
+
+    return $log;
+}
+
+
+# nginx -t with a configuration, see conf_text(): its exit code and what it
+# says.
+sub test {
+    my ($self, %conf) = @_;
+
+    my $path = "$self->{dir}/test.conf";
+    my $out = "$self->{dir}/test.out";
+
+    spew($path, $self->conf_text(%conf));
+    unlink($out);
+
+    my $process = Test::Goim::Process->new(
+        name => 'nginx -t', dir => $self->{dir}, out => $out,
+        argv => $self->command('-t', '-c', $path));
+    $process->wait(20) or croak('nginx -t hangs');
+
+    # it may have opened the log that we look into at the end
+    my $text = slurp($out);
+    $self->allow_alerts(quotemeta($_))
+        for $text =~ /(\[(?:emerg|alert)\] .*)/g;
+
+    return ($process->status >> 8, $text);
+}
+
+
+# Sends a signal to a worker, a pid or an index into worker_pids().  One that
+# kills is allowed its alert, and its successor is waited for.
+sub kill_worker {
+    my ($self, $signal, $which) = @_;
+
+    my @pids = $self->worker_pids;
+    my $pid = $which < @pids ? $pids[$which] : $which;
+    my $number = { KILL => 9, SEGV => 11, ABRT => 6 }->{$signal};
+
+    $self->allow_alerts("worker process $pid exited on signal $number")
+        if $number;
+    CORE::kill($signal, $pid) or croak("worker $pid: $!");
+
+    return $pid if !$number;
+
+    wait_until(15, "the successor of worker $pid", sub {
+        my @now = $self->worker_pids;
+        return @now == @pids && !grep { $_ == $pid } @now;
+    });
+
+    $self->expect_workers;
+
+    return $pid;
+}
+
+
+# The port of the client's end => pid of the worker that holds the other end,
+# for all connections to a port of ours.
+sub worker_of_ports {
+    my ($self, $port) = @_;
+
+    my (%client_port, %worker);
+    my $ours = sprintf(':%04X', $port || $self->{port});
+
+    for my $line (split(/\n/, slurp('/proc/net/tcp'))) {
+        my (undef, $local, $remote, $state, undef, undef, undef, undef,
+            undef, $inode) = split(' ', $line);
+
+        next if !$inode || $local !~ /$ours$/ || $state ne '01';
+        $client_port{$inode} = hex((split(/:/, $remote))[1]);
+    }
+
+    for my $pid ($self->worker_pids, $self->old_worker_pids) {
+        for my $fd (glob("/proc/$pid/fd/*")) {
+            my ($inode) = (readlink($fd) || '') =~ /^socket:\[(\d+)\]/
+                or next;
+            $worker{$client_port{$inode}} = $pid if $client_port{$inode};
+        }
+    }
+
+    return \%worker;
+}
+
+
+# Lines of the error log that match are no fault.
+sub allow_alerts {
+    my ($self, $pattern) = @_;
+
+    push @{$self->{allowed}}, $pattern;
+}
+
+
+# Those that are.
+sub alerts {
+    my ($self) = @_;
+
+    my @lines = grep { /\[(alert|emerg)\]/ }
+        split(/\n/, slurp($self->{error_log}));
+
+    for my $pattern (@{$self->{allowed}}) {
+        @lines = grep { !/$pattern/ } @lines;
+    }
+
+    return @lines;
+}
+
+
+sub get {
+    my ($self, $path, %opt) = @_;
+
+    return http_request($opt{port} || $self->{port}, $path, %opt);
+}
+
+
+# Whether it ended as asked: TERM is a fast end, QUIT a graceful one.
+sub stop {
+    my ($self, $signal, $seconds) = @_;
+
+    return 1 if !$self->alive;
+
+    return $self->{process}->stop($signal || 'TERM', $seconds || 20);
+}
+
+
+1;
