@@ -108,8 +108,7 @@ typedef struct {
     ngx_array_t                 classes;   /* ngx_goim_room_class_t */
     ngx_goim_room_class_t       default_class;
     ngx_msec_t                  drain;
-    ngx_conf_t                 *cf;        /* while configuration is read */
-    unsigned                    used:1;    /* some location has "goim" */
+    ngx_cycle_t                *cycle;     /* that this belongs to */
 } ngx_http_goim_main_conf_t;
 
 

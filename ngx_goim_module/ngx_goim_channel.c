@@ -160,6 +160,7 @@ ngx_goim_channel_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
+    gmcf->cycle = cf->cycle;
     gmcf->path = value[1];
 
     if (gmcf->path.len == 0
@@ -193,12 +194,13 @@ ngx_goim_channel_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 /* The channel's files belong to the workers' user, as far as we may. */
 static void
-ngx_goim_channel_owner(ngx_http_goim_main_conf_t *gmcf, ngx_cycle_t *cycle)
+ngx_goim_channel_owner(ngx_http_goim_main_conf_t *gmcf)
 {
     struct group     *grp;
     ngx_core_conf_t  *ccf;
 
-    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+    ccf = (ngx_core_conf_t *) ngx_get_conf(gmcf->cycle->conf_ctx,
+                                           ngx_core_module);
 
     gmcf->channel.uid = (uid_t) -1;
     gmcf->channel.gid = (gid_t) -1;
@@ -231,7 +233,7 @@ ngx_goim_channel_init_zone(ngx_shm_zone_t *zone, void *data)
     created = 0;
 
     gmcf->channel.path = (char *) gmcf->path.data;
-    ngx_goim_channel_owner(gmcf, (ngx_cycle_t *) ngx_cycle);
+    ngx_goim_channel_owner(gmcf);
 
     if (ngx_test_config) {
         rc = goim_channel_check(&gmcf->channel, &error);

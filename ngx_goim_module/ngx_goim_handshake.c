@@ -14,7 +14,7 @@
 
 
 static ngx_int_t ngx_goim_handshake_check(ngx_http_request_t *r,
-    ngx_str_t *key);
+    ngx_str_t *key, ngx_uint_t *answered);
 static ngx_int_t ngx_goim_handshake_send(ngx_http_request_t *r,
     ngx_str_t *key);
 static void ngx_goim_handshake_begin(ngx_goim_handshake_t *hs);
@@ -118,6 +118,7 @@ ngx_goim_handshake_handler(ngx_http_request_t *r)
 {
     ngx_int_t                  rc;
     ngx_str_t                  key;
+    ngx_uint_t                 answered;
     ngx_goim_identity_t       *id;
     ngx_goim_handshake_t      *hs;
     ngx_http_goim_loc_conf_t  *glcf;
@@ -129,8 +130,10 @@ ngx_goim_handshake_handler(ngx_http_request_t *r)
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
-    rc = ngx_goim_handshake_check(r, &key);
-    if (rc != NGX_OK) {
+    answered = 0;
+
+    rc = ngx_goim_handshake_check(r, &key, &answered);
+    if (rc != NGX_OK || answered) {
         ngx_goim_count(NGX_GOIM_HANDSHAKE_ERRORS, 1);
         return rc;
     }
@@ -244,7 +247,14 @@ ngx_goim_handshake_upgrade_required(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return 426;
+    /* nginx does not know the number: its own answer would have no text */
+
+    r->headers_out.status = 426;
+    ngx_str_set(&r->headers_out.status_line, "426 Upgrade Required");
+    r->headers_out.content_length_n = 0;
+    r->header_only = 1;
+
+    return ngx_http_send_header(r);
 }
 
 
@@ -266,8 +276,30 @@ ngx_goim_handshake_check_key(ngx_str_t *key)
 }
 
 
+/* headers_in.connection is not set by all versions of nginx. */
+static ngx_uint_t
+ngx_goim_handshake_is_upgrade(ngx_http_request_t *r)
+{
+    ngx_table_elt_t  *h;
+
+    h = r->headers_in.upgrade;
+
+    if (h == NULL || h->value.len != 9
+        || ngx_strncasecmp(h->value.data, (u_char *) "websocket", 9) != 0)
+    {
+        return 0;
+    }
+
+    h = ngx_goim_handshake_header(r, "Connection", 10);
+
+    return h && ngx_strcasestrn(h->value.data, "upgrade", 7 - 1);
+}
+
+
+/* NGX_OK and the key, or what the content handler is to return. */
 static ngx_int_t
-ngx_goim_handshake_check(ngx_http_request_t *r, ngx_str_t *key)
+ngx_goim_handshake_check(ngx_http_request_t *r, ngx_str_t *key,
+    ngx_uint_t *answered)
 {
     ngx_table_elt_t  *h;
 
@@ -291,15 +323,8 @@ ngx_goim_handshake_check(ngx_http_request_t *r, ngx_str_t *key)
         return NGX_HTTP_BAD_REQUEST;
     }
 
-    h = r->headers_in.upgrade;
-
-    if (h == NULL || h->value.len != 9
-        || ngx_strncasecmp(h->value.data, (u_char *) "websocket", 9) != 0
-        || r->headers_in.connection == NULL
-        || ngx_strcasestrn(r->headers_in.connection->value.data, "upgrade",
-                           7 - 1)
-           == NULL)
-    {
+    if (!ngx_goim_handshake_is_upgrade(r)) {
+        *answered = 1;
         return ngx_goim_handshake_upgrade_required(r);
     }
 
@@ -308,6 +333,7 @@ ngx_goim_handshake_check(ngx_http_request_t *r, ngx_str_t *key)
     if (h == NULL || h->value.len != 2
         || ngx_strncmp(h->value.data, "13", 2) != 0)
     {
+        *answered = 1;
         return ngx_goim_handshake_upgrade_required(r);
     }
 
