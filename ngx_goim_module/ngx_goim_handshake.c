@@ -749,16 +749,40 @@ ngx_goim_handshake_detach_handler(ngx_event_t *ev)
 static void
 ngx_goim_handshake_timeout_handler(ngx_event_t *ev)
 {
+    u_char                 frame[4];
     ngx_connection_t      *c;
     ngx_goim_handshake_t  *hs;
 
     c = ev->data;
     hs = ngx_goim_handshake_get(c);
 
-    ngx_log_error(NGX_LOG_INFO, c->log, 0,
-                  "goim handshake: client was not authenticated in time");
+    if (hs->conn->state != NGX_GOIM_STATE_DETACH) {
+        ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                      "goim handshake: client was not authenticated in time");
+        ngx_goim_count(NGX_GOIM_AUTH_TIMEOUT, 1);
+    }
 
-    ngx_goim_count(NGX_GOIM_AUTH_TIMEOUT, 1);
+    if (hs->conn->state == NGX_GOIM_STATE_AUTH) {
+        hs->close_code = GOIM_WS_CLOSE_POLICY;
+        ngx_goim_handshake_detach(hs);
+
+        /* what keeps it from being detached gets as much time again */
+
+        ngx_add_timer(ev, hs->conn->conf->handshake_timeout);
+        return;
+    }
+
+    if (hs->conn->state == NGX_GOIM_STATE_SUBREQUEST && !c->buffered) {
+
+        /* the request ends with its subrequest, but not without a word */
+
+        frame[0] = 0x80 | GOIM_WS_CLOSE;
+        frame[1] = 2;
+        frame[2] = GOIM_WS_CLOSE_TRY_LATER >> 8;
+        frame[3] = GOIM_WS_CLOSE_TRY_LATER & 0xff;
+
+        (void) c->send(c, frame, sizeof(frame));
+    }
 
     ngx_http_finalize_request(hs->request, NGX_ERROR);
     ngx_http_run_posted_requests(c);
