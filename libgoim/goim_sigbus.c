@@ -1,7 +1,7 @@
 /*
  * The SIGBUS handler for channel mappings; see goim_sigbus.h.  The table of
- * guarded channels is the one global of libgoim: a signal handler has no
- * other way to find them.
+ * guarded channels, and the handler before ours, are the only globals of
+ * libgoim: a signal handler has no other way to find them.
  */
 
 #ifndef _GNU_SOURCE
@@ -20,7 +20,6 @@
 
 
 static goim_channel_t *volatile  goim_sigbus_channels[GOIM_SIGBUS_CHANNELS];
-static volatile sig_atomic_t     goim_sigbus_installed;
 static struct sigaction          goim_sigbus_before;
 
 
@@ -83,17 +82,22 @@ goim_sigbus_handler(int signo, siginfo_t *info, void *ctx)
      * it; by default the process ends */
 
     sigaction(signo, &goim_sigbus_before, NULL);
-    goim_sigbus_installed = 0;
     errno = err;
 }
 
 
+/* Each time: somebody may have put another handler in place of ours. */
 static int
 goim_sigbus_install(void)
 {
-    struct sigaction  sa;
+    struct sigaction  sa, now;
 
-    if (goim_sigbus_installed) {
+    if (sigaction(SIGBUS, NULL, &now) == -1) {
+        return GOIM_ERROR;
+    }
+
+    if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == goim_sigbus_handler)
+    {
         return GOIM_OK;
     }
 
@@ -102,13 +106,9 @@ goim_sigbus_install(void)
     sa.sa_flags = SA_SIGINFO;
     sigemptyset(&sa.sa_mask);
 
-    if (sigaction(SIGBUS, &sa, &goim_sigbus_before) == -1) {
-        return GOIM_ERROR;
-    }
+    goim_sigbus_before = now;
 
-    goim_sigbus_installed = 1;
-
-    return GOIM_OK;
+    return sigaction(SIGBUS, &sa, NULL) == -1 ? GOIM_ERROR : GOIM_OK;
 }
 
 
