@@ -39,6 +39,11 @@ MODULE_SRC   := config $(wildcard ngx_goim_module/*.[ch] libgoim/*.[ch])
 LIB_LIBS     := -lprotobuf-c -lyajl
 JOB_LIBS     := $(LIB_LIBS) -lrdkafka -linih -lsystemd -lpthread
 
+# "make V=1" shows the commands
+ifndef V
+.SILENT:
+endif
+
 .DEFAULT_GOAL := all
 .PHONY: all clean setup test test-long test-tools unit-tests nginx-san fuzz
 
@@ -65,10 +70,12 @@ $(B)/san/gen/%.o: $(B)/gen/%.c
 
 $(B)/obj/%.o: %.c $(HEADERS) $(B)/gen/goim_push.pb-c.h
 	mkdir -p $(@D)
+	echo '  CC      $@'
 	$(CC) $(DEB_CFLAGS) $(GOIM_CFLAGS) $(EXTRA_CFLAGS) -c -o $@ $<
 
 $(B)/san/%.o: %.c $(HEADERS) $(B)/gen/goim_push.pb-c.h
 	mkdir -p $(@D)
+	echo '  CC      $@'
 	$(CC) $(SAN_FLAGS) $(GOIM_CFLAGS) $(EXTRA_CFLAGS) -c -o $@ $<
 
 $(B)/libgoim.a: $(LIB_OBJ)
@@ -86,6 +93,7 @@ JOB_OBJ      := $(JOB_SRC:%.c=$(B)/obj/%.o)
 JOB_SAN_OBJ  := $(JOB_SRC:%.c=$(B)/san/%.o)
 
 $(B)/goim-job: $(JOB_OBJ) $(B)/libgoim.a
+	echo '  LD      $@'
 	$(CC) $(DEB_CFLAGS) $(DEB_LDFLAGS) -o $@ $^ $(JOB_LIBS)
 
 $(B)/san/goim-job: $(JOB_SAN_OBJ) $(B)/san/libgoim.a
@@ -95,6 +103,7 @@ $(B)/san/goim-job: $(JOB_SAN_OBJ) $(B)/san/libgoim.a
 # the module, in a copy of nginx's tree: nginx-dev's for the nginx of Debian
 
 $(B)/ngx_http_goim_module.so: $(MODULE_SRC)
+	echo '  MODULE  $@'
 	t/tools/build_module.sh "$(NGINX_SRC)" $(B)/nginx-src $@
 
 

@@ -54,4 +54,6 @@ fi
 
 make -s -C "$work" -f objs/Makefile modules
 mkdir -p "$(dirname "$out")"
-cp "$work/objs/ngx_http_goim_module.so" "$out"
+# a new file, not the old one written over: a running nginx may have that mapped
+cp "$work/objs/ngx_http_goim_module.so" "$out.new"
+mv "$out.new" "$out"
