@@ -1,0 +1,147 @@
+/*
+ * Writes log lines; see jw_log.h.  A line goes out in one write(), so that
+ * lines of several processes do not mix.
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "jw_log.h"
+#include "jw_time.h"
+
+
+#define JW_LOG_LINE         2048
+#define JW_LOG_INTERVAL_US  1000000
+
+
+static const char *const  jw_log_names[JW_LOG_LEVELS] = {
+    "alert", "crit", "error", "warn", "notice", "info", "debug"
+};
+
+
+static void
+jw_log_write(const jw_log_t *log, jw_log_level_e level, uint64_t omitted,
+    const char *fmt, va_list args)
+{
+    char       line[JW_LOG_LINE];
+    char      *p, *start, *last;
+    time_t     now;
+    struct tm  tm;
+
+    now = time(NULL);
+    localtime_r(&now, &tm);
+
+    p = line;
+    last = line + sizeof(line) - 64;  /* room for what follows the text */
+
+    p += strftime(p, last - p, "%Y/%m/%d %H:%M:%S", &tm);
+    p += snprintf(p, last - p, " [%s] goim job: ", jw_log_names[level]);
+
+    start = p;
+    vsnprintf(p, last - p, fmt, args);
+
+    /* what others wrote, librdkafka included, must not break the line */
+
+    for (p = start; *p; p++) {
+        if ((unsigned char) *p < ' ' || *p == 127) {
+            *p = ' ';
+        }
+    }
+
+    if (omitted) {
+        p += snprintf(p, 48, " (and %llu like it before)",
+                      (unsigned long long) omitted);
+    }
+
+    *p++ = '\n';
+
+    if (write(log->fd, line, p - line) == -1) {
+
+        /* nobody is left to be told */
+    }
+}
+
+
+void
+jw_log(const jw_log_t *log, jw_log_level_e level, const char *fmt, ...)
+{
+    va_list  args;
+
+    if (level > log->level) {
+        return;
+    }
+
+    va_start(args, fmt);
+    jw_log_write(log, level, 0, fmt, args);
+    va_end(args);
+}
+
+
+void
+jw_log_limited(const jw_log_t *log, jw_log_limit_t *limit,
+    jw_log_level_e level, const char *fmt, ...)
+{
+    uint64_t  now;
+    va_list   args;
+
+    if (level > log->level) {
+        return;
+    }
+
+    now = jw_time_us();
+
+    if (limit->written_us && now - limit->written_us < JW_LOG_INTERVAL_US) {
+        limit->omitted++;
+        return;
+    }
+
+    va_start(args, fmt);
+    jw_log_write(log, level, limit->omitted, fmt, args);
+    va_end(args);
+
+    limit->written_us = now;
+    limit->omitted = 0;
+}
+
+
+jw_log_limit_t *
+jw_log_cause(jw_log_causes_t *causes, uint64_t key)
+{
+    size_t           i;
+    jw_log_limit_t  *oldest;
+
+    oldest = &causes->limits[0];
+
+    for (i = 0; i < JW_LOG_CAUSES; i++) {
+        if (causes->limits[i].written_us && causes->limits[i].key == key) {
+            return &causes->limits[i];
+        }
+
+        if (causes->limits[i].written_us < oldest->written_us) {
+            oldest = &causes->limits[i];
+        }
+    }
+
+    memset(oldest, 0, sizeof(jw_log_limit_t));
+    oldest->key = key;
+
+    return oldest;
+}
+
+
+jw_log_level_e
+jw_log_level(const char *name)
+{
+    jw_log_level_e  level;
+
+    for (level = 0; level < JW_LOG_LEVELS; level++) {
+        if (strcmp(name, jw_log_names[level]) == 0) {
+            break;
+        }
+    }
+
+    return level;
+}
