@@ -123,7 +123,9 @@ sub make_folders {
     chmod(01777, "$self->{dir}/reports");
 
     my $path = "log_path=$self->{dir}/reports/san";
-    $ENV{ASAN_OPTIONS} = "detect_leaks=0:$path";
+
+    # each of nginx's dynamic modules has an ngx_modules of its own
+    $ENV{ASAN_OPTIONS} = "detect_leaks=0:detect_odr_violation=0:$path";
     $ENV{UBSAN_OPTIONS} = "print_stacktrace=1:$path";
 }
 
@@ -215,6 +217,10 @@ sub add_job {
         job => { server_id => 'comet-1' },
     );
 
+    # the mock cluster sleeps the whole time, whatever comes meanwhile
+    $all{kafka}{'fetch.wait.max.ms'} = 10
+        if ($self->{wanted}{kafka} || '') eq 'mock';
+
     for my $layer (ref $common ? $common : {}, \%conf) {
         $all{$_} = { %{$all{$_} || {}}, %{$layer->{$_}} } for keys %$layer;
     }
@@ -297,8 +303,79 @@ sub connect_many {
             if grep { $_->is_closed } @clients;
         return !grep { !$_->is_authenticated } @clients;
     });
+    $_->reply(8) for @clients;
 
     return @clients;
+}
+
+
+# As connect_many(), so many that each worker has at least $n; those of one
+# worker after those of another.
+sub connect_spread {
+    my ($self, $n, $options) = @_;
+
+    my (@clients, %on);
+
+    for (1 .. 20) {
+        push @clients, $self->connect_many($n, $options);
+
+        my @pids = $self->worker_of(@clients);
+        %on = ();
+        push @{$on{$pids[$_]}}, $clients[$_] for 0 .. $#clients;
+
+        my @enough = grep { @$_ >= $n } values %on;
+        next if @enough < $self->{nginx}->workers;
+
+        return map { @{$on{$_}} } sort { $a <=> $b } keys %on;
+    }
+
+    croak('some worker gets no connections');
+}
+
+
+# Whether all clients, numbers => 1, have got a number; tells which have not.
+sub all_reach {
+    my ($self, $number, $seconds, @clients) = @_;
+
+    my @late;
+
+    return 1 if wait_until($seconds, undef, sub {
+        @late = grep { $_->last_number < $number } @clients;
+        return !@late;
+    });
+
+    Test::Builder->new->diag(
+        @late . ' clients are late, the first of them at '
+        . $late[0]->last_number . ' of ' . $number
+        . ($late[0]->is_closed ? ', closed' : ''));
+
+    return 0;
+}
+
+
+# What is wrong with the numbers that clients have got: each must have those
+# from $first, or whatever came first to it, to $last.
+sub faults {
+    my ($self, $first, $last, @clients) = @_;
+
+    my @faults;
+
+    for my $client (@clients) {
+        my $from = defined $first ? $first : $client->first_number;
+
+        push @faults, $client->faults;
+        push @faults, 'begins with ' . $client->first_number
+            if defined $first && ($client->first_number || 0) != $first;
+        push @faults, 'ends with ' . $client->last_number
+            if defined $last && $client->last_number != $last;
+        push @faults, 'has ' . $client->count . ' numbers'
+            if $client->count
+               && $client->count != $client->last_number - $from + 1;
+
+        last if @faults > 10;
+    }
+
+    return \@faults;
 }
 
 
@@ -384,7 +461,7 @@ sub show_logs {
     my $dir = $self->{dir};
     my $test = Test::Builder->new;
 
-    for my $path (glob("$dir/*.log $dir/*.out $dir/*.err $dir/kafka/*.log")) {
+    for my $path (glob("$dir/*.{log,out,err} $dir/{kafka/*.log,reports/*}")) {
         my $text = tail($path, 40);
         $test->diag("--- the end of $path\n$text") if length $text;
     }

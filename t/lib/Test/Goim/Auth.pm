@@ -34,7 +34,7 @@ sub new {
         name => 'auth', dir => $opt{dir}, pipe => 1,
         out => "$opt{dir}/auth.err",
         argv => [$^X, "-I$lib", '-MTest::Goim::Auth', '-e',
-                 'Test::Goim::Auth::serve(@ARGV)', "$opt{dir}/auth.log"]);
+                 'Test::Goim::Auth::serve(@ARGV)', "$opt{dir}/auth.requests"]);
 
     my ($port) = $process->answer(qr/^port /) =~ /(\d+)/;
 
@@ -52,7 +52,7 @@ sub requests {
     my ($self) = @_;
 
     return map { $json->decode($_) }
-        split(/\n/, slurp("$self->{dir}/auth.log"));
+        split(/\n/, slurp("$self->{dir}/auth.requests"));
 }
 
 
@@ -147,7 +147,7 @@ sub take_request {
     substr($client->{in}, 0, $end + 4 + $length, '');
 
     return { method => $method, path => $path, headers => \%headers,
-             lines => \@lines, body => $body };
+             body => $body };
 }
 
 

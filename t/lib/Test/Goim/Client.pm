@@ -203,8 +203,10 @@ sub take_handshake {
         return;
     }
 
-    my $accept = sha1_base64($self->{key_sent}
-                             . '258EAFA5-E914-47DA-95CA-C5AB0DC85B11') . '=';
+    my $key = ($self->{headers} || {})->{'Sec-WebSocket-Key'}
+        || $self->{key_sent};
+    my $accept = sha1_base64($key . '258EAFA5-E914-47DA-95CA-C5AB0DC85B11')
+        . '=';
 
     $self->violation('a wrong Sec-WebSocket-Accept')
         if !defined $self->{request}

@@ -326,7 +326,7 @@ sub test {
     # it may have opened the log that we look into at the end
     my $text = slurp($out);
     $self->allow_alerts(quotemeta($_))
-        for $text =~ /(\[(?:emerg|alert)\] .*)/g;
+        for $text =~ /\[(?:emerg|alert)\] (.*)/g;
 
     return ($process->status >> 8, $text);
 }

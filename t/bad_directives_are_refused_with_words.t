@@ -1,0 +1,62 @@
+# Every mistake in a directive fails nginx -t, by a sentence that says what
+# would be right.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+
+# what is changed => the value => what nginx must say
+my @cases = (
+    [channel => 'size=5000', qr/"size" must be a power of two/],
+    [channel => 'size=2k', qr/"size" must be a power of two between 4k/],
+    [channel => 'size=2g', qr/"size" must be .* 1g/],
+    [channel => 'lanes=0', qr/"lanes" must be between 1 and 64/],
+    [channel => 'lanes=65', qr/"lanes" must be between 1 and 64/],
+    [channel => 'stall=1s', qr/"stall" must be a time between 2s/],
+    [channel => 'group=no-such-group', qr/"group" must be a group/],
+    [channel => 'mode=999', qr/"mode" must be octal/],
+    [channel => 'mode=0060', qr/"mode" must let the owner/],
+    [channel => 'colour=red', qr/knows the parameters size=/],
+    [http => 'goim_channel /tmp/x;', qr/"goim_channel" directive is dup/],
+    [http => 'goim_server_id other;', qr/"goim_server_id" directive is dup/],
+    [http => 'goim_drain never;', qr/"goim_drain" directive invalid/],
+    [http => 'goim_room "" { }', qr/invalid room pattern/],
+    [http => 'goim_room a*b { }', qr/invalid room pattern "a\*b"/],
+    [http => 'goim_room a* { } goim_room a* { }',
+     qr/duplicate room pattern "a\*"/],
+    [http => 'goim_room a* { backlog much; }', qr/backlog/],
+    [http => 'goim_room a* { overflow wait; }', qr/overflow.*(skip|close)/s],
+    [http => 'goim_room a* { speed 3; }', qr/speed/],
+    [http => 'goim_room a* { backlog 64k; backlog 1k; }', qr/backlog.*dup/],
+    [location => 'goim;', qr/"goim" directive is duplicate/],
+    [location => 'goim_auth /other;', qr/"goim_auth" directive is duplicate/],
+    [location => 'goim_handshake_timeout 1ms;', qr/between 100ms and 1d/],
+    [location => 'goim_heartbeat 2d;', qr/between 100ms and 1d/],
+    [location => 'goim_max_packet 15;', qr/between 16/],
+    [location => 'goim_max_packet 2m;', qr/between 16.* and 1m/],
+    [location => 'goim_identity name=$uri;', qr/mid=, key=, room= or acc/],
+    [location => 'goim_identity key=$uri key=$uri;', qr/each once/],
+    [location => 'goim_identity key=$no_such;', qr/unknown "no_such" var/],
+    [locations => 'location /sub { goim; }',
+     qr/"goim" needs "goim_auth" or "goim_identity"/],
+    [locations => 'location /sub { goim; goim_auth auth; }',
+     qr/uri of a location, beginning with "\/"/],
+    [goim_http => '', qr/"goim" needs "goim_channel"/],
+);
+
+require Test::Goim;
+Test::Goim->import(tests => scalar @cases);
+
+my $goim = Test::Goim->new(kafka => 0);
+
+for my $case (@cases) {
+    my ($option, $value, $words) = @$case;
+    my ($exit, $text) = $goim->nginx_t($option => $value);
+
+    ok($exit != 0 && $text =~ /\[emerg\] / && $text =~ $words,
+       "$option: $value") or diag("exit code $exit\n$text");
+}

@@ -1,0 +1,47 @@
+# goim-job may be killed at any moment: the next one goes on in the channel
+# exactly where it was, and 200 clients get each number once and in order.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+use Test::Goim tests => 6;
+
+use Time::HiRes qw(time);
+
+my $seed = $ENV{GOIM_SEED} || int(rand(1e9));
+srand($seed);
+
+my $count = Test::Goim->sanitized ? 4000 : 10000;
+my $rate = Test::Goim->sanitized ? 400 : 1000;
+
+my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
+                           channel => 'size=64k')->start;
+my @clients = $goim->connect_many(200, {
+    numbers => 1, token => { room_id => 'live://1' } });
+
+my $stream = $goim->stream('live://1', count => $count, rate => $rate);
+my $kills = 0;
+
+while (!$goim->producer->finished($stream)) {
+    my $until = time + 0.05 + rand(0.9);
+    wait_until(2, undef, sub { time > $until });
+
+    $goim->job->kill9;
+    $goim->job->start(ready => 0);
+    $kills++;
+}
+
+is($goim->producer->wait_stream($stream), $count, 'the stream is produced');
+cmp_ok($kills, '>=', 5, "goim-job was killed again and again (seed $seed)");
+ok($goim->all_reach($count, 30, @clients), 'the end reaches all 200 clients');
+is_deeply($goim->faults(1, $count, @clients), [],
+          'none is lost, none comes twice, all are in order');
+
+my $job = $goim->status->{lanes}[0]{job};
+
+is($job->{records}, $count, 'the lane counts each message as one record');
+is(scalar(grep { !$_->is_open } @clients), 0, 'no client was closed');

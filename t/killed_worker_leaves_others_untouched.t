@@ -1,0 +1,45 @@
+# A worker that is killed takes its own connections with it and nothing else:
+# the others' clients lose nothing, and its successor serves at once.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+use Test::Goim tests => 7;
+
+my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
+                           channel => 'size=64k stall=30s')->start;
+my $member = { numbers => 1, token => { room_id => 'live://1' } };
+my @clients = $goim->connect_spread(10, $member);
+my @worker = $goim->worker_of(@clients);
+
+my $count = Test::Goim->sanitized ? 4000 : 12000;
+my $stream = $goim->stream('live://1', count => $count, rate => $count / 6);
+
+ok($goim->all_reach($count / 4, 20, @clients), 'a stream is under way');
+
+my $pid = $goim->kill_worker('KILL', $worker[0]);
+my @dead = @clients[grep { $worker[$_] == $pid } 0 .. $#clients];
+my @alive = @clients[grep { $worker[$_] != $pid } 0 .. $#clients];
+
+wait_until(10, 'the connections to break', sub {
+    !grep { !$_->is_closed } @dead });
+is(scalar(grep { $_->is_closed } @alive), 0,
+   'only the killed worker\'s connections break');
+is_deeply($goim->faults(1, undef, @dead), [],
+          'what they had got by then was in order');
+
+my @again = $goim->connect_spread(5, $member);
+my %workers = map { $_ => 1 } $goim->worker_of(@again);
+is(scalar keys %workers, 2, 'the successor takes connections');
+
+$goim->producer->wait_stream($stream);
+ok($goim->all_reach($count, 20, @alive, @again),
+   'the end of the stream reaches old and new clients');
+is_deeply($goim->faults(1, $count, @alive), [],
+          'the other worker\'s clients lost nothing');
+is_deeply($goim->faults(undef, $count, @again), [],
+          'the new ones got everything since they came');

@@ -1,0 +1,50 @@
+# With a real Apache Kafka: a stream goes through goim-job killed and the
+# broker killed, and each client gets each number once and in order.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+use Test::Goim;
+
+my $goim = Test::Goim->new(kafka => 'real', workers => 2,
+                           topics => { 'goim-push-topic' => 4 },
+                           channel => 'size=256k lanes=2');
+
+plan(skip_all => 'skipped: Apache Kafka (mvn can\'t fetch it)')
+    if !$goim->start_kafka;
+
+Test::Goim->plan(7);
+$goim->start;
+
+my @rooms = map { "live://$_" } 1 .. 8;
+my @clients = $goim->connect_many(40, sub {
+    return { numbers => 1, token => { room_id => $rooms[$_[0] % @rooms] } };
+});
+
+my $count = Test::Goim->sanitized ? 2000 : 5000;
+my $stream = $goim->stream(\@rooms, count => $count, rate => $count / 20);
+
+ok($goim->all_reach($count / 10, 30, @clients), 'a stream is under way');
+
+for (1 .. 3) {
+    my $next = $clients[0]->last_number + $count / 20;
+
+    $goim->job->kill9;
+    $goim->job->start;
+    $goim->all_reach($next, 30, @clients);
+}
+pass('goim-job was killed three times');
+
+$goim->kafka->down;
+ok(!$goim->producer->finished($stream), 'the broker is killed half way');
+ok($goim->kafka->up, 'and starts again');
+
+is($goim->producer->wait_stream($stream, 120), $count,
+   'Kafka has acknowledged everything');
+ok($goim->all_reach($count, 60, @clients), 'the end reaches all clients');
+is_deeply($goim->faults(1, $count, @clients), [],
+          'none is lost, none comes twice, all are in order');
