@@ -46,6 +46,63 @@ typedef struct {
 } fx_t;
 
 
+static inline int
+fx_remove_one(const char *name, const struct stat *st, int type,
+    struct FTW *ftw)
+{
+    (void) st;
+    (void) type;
+    (void) ftw;
+
+    return remove(name);
+}
+
+
+static inline void
+fx_remove_folder(const char *dir)
+{
+    (void) nftw(dir, fx_remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+
+/* Folders of tests that failed half-way are removed at exit. */
+
+static char  fx_dirs[8][128];
+
+
+static inline void
+fx_remove_folders(void)
+{
+    int  i;
+
+    for (i = 0; i < 8; i++) {
+        if (fx_dirs[i][0] != '\0') {
+            fx_remove_folder(fx_dirs[i]);
+        }
+    }
+}
+
+
+static inline void
+fx_remember_folder(const char *dir, const char *other)
+{
+    int         i;
+    static int  registered;
+
+    if (!registered) {
+        registered = 1;
+        atexit(fx_remove_folders);
+    }
+
+    for (i = 0; i < 8; i++) {
+        if (strcmp(fx_dirs[i], dir) == 0) {
+            strcpy(fx_dirs[i], other);
+            return;
+        }
+    }
+}
+
+
 static inline void
 fx_folder(fx_t *fx)
 {
@@ -62,6 +119,7 @@ fx_folder(fx_t *fx)
     snprintf(fx->dir, sizeof(fx->dir), "%s/goim-test-XXXXXX",
              tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(fx->dir));
+    fx_remember_folder("", fx->dir);
 
     snprintf(fx->path, sizeof(fx->path), "%s/channel", fx->dir);
 
@@ -151,25 +209,6 @@ fx_start(fx_t *fx, uint64_t size)
 }
 
 
-static inline int
-fx_remove_one(const char *name, const struct stat *st, int type,
-    struct FTW *ftw)
-{
-    (void) st;
-    (void) type;
-    (void) ftw;
-
-    return remove(name);
-}
-
-
-static inline void
-fx_remove_folder(const char *dir)
-{
-    (void) nftw(dir, fx_remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-
 static inline void
 fx_stop(fx_t *fx)
 {
@@ -191,6 +230,7 @@ fx_stop(fx_t *fx)
 
     free(fx->batch.buf);
     fx_remove_folder(fx->dir);
+    fx_remember_folder(fx->dir, "");
 }
 
 
