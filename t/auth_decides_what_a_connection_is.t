@@ -78,7 +78,8 @@ my $moved = $goim->connect_ws->auth({
     test => { headers => { 'X-Goim-Room' => 'live://2' } } });
 $goim->push_room('live://1', 1000, 'asked for');
 $goim->push_room('live://2', 1000, 'decided');
-is($moved->next_body, 'decided', 'the room is the answer\'s, not the token\'s');
+is($moved->next_body, 'decided',
+   'the room is the answer\'s, not the token\'s');
 
 # what refuses
 

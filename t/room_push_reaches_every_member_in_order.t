@@ -14,7 +14,8 @@ my $goim = Test::Goim->new(workers => 2, listen => 'reuseport')->start;
 
 my @members = $goim->connect_spread(5, {
     numbers => 1, token => { room_id => 'live://1' } });
-my ($stranger) = $goim->connect_many(1, { token => { room_id => 'live://2' } });
+my ($stranger) = $goim->connect_many(1, {
+    token => { room_id => 'live://2' } });
 
 $goim->push_room('live://1', 1000, 'hello');
 $goim->push_room('live://1', 1001, '');

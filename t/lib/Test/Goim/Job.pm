@@ -142,19 +142,20 @@ sub stop {
 
     return if !$self->{process};
 
-    my $ran = $self->{process}->alive;
+    # before it is ready, the signal may end it as signals do
+    my $ran = $self->{process}->alive && $self->is_ready;
+
     $self->{process}->stop('TERM', 15);
     $self->close_notify;
 
     my $code = $self->exit_code;
-
-    # ours, for the checks at the end, only if it was still running
     $self->{ended_badly} = $code if $ran && $code;
 
     return $code;
 }
 
 
+# The code of an end that was asked for and did not go well.
 sub ended_badly { return $_[0]{ended_badly} }
 
 
