@@ -10,7 +10,7 @@
 
 
 /* fmt holds one %s, for arg; too long a text is cut. */
-__attribute__((noinline, noclone)) void goim_channel_fail(goim_error_t *error,
+__attribute__((noinline)) void goim_channel_fail(goim_error_t *error,
     int err, const char *fmt, const char *arg);
 
 /* "dir" of "dir/name"; "." if there is no slash. */

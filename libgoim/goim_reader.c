@@ -193,8 +193,7 @@ goim_reader_join(goim_reader_t *rd, uint32_t lane)
 
     memset(rl, 0, sizeof(goim_reader_lane_t));
 
-    rl->word = (goim_reader_load(&shm->head) & ~GOIM_CURSOR_STATE)
-               | GOIM_CURSOR_LIVE;
+    rl->word = goim_reader_position(&shm->head) | GOIM_CURSOR_LIVE;
 
     atomic_store_explicit(&rd->slot->cursors[lane], rl->word,
                           memory_order_relaxed);
@@ -210,7 +209,7 @@ goim_reader_join(goim_reader_t *rd, uint32_t lane)
 
     for (tries = 0; tries < GOIM_READER_JOIN_TRIES && rl->seq == 0; tries++) {
 
-        head = goim_reader_load(&shm->head);
+        head = goim_reader_position(&shm->head);
         table_pos = goim_reader_load(&shm->table_pos);
 
         if (table_pos != head) {
@@ -220,12 +219,12 @@ goim_reader_join(goim_reader_t *rd, uint32_t lane)
 
         seq = goim_reader_load(&shm->seq);
 
-        if (goim_reader_load(&shm->head) == head) {
+        if (goim_reader_position(&shm->head) == head) {
             rl->seq = seq;
         }
     }
 
-    rl->position = head & ~GOIM_CURSOR_STATE;
+    rl->position = head;
 }
 
 
@@ -329,10 +328,11 @@ goim_reader_has_more(goim_reader_t *rd)
     for (i = 0; i < rd->ch->lanes; i++) {
         rl = &rd->lanes[i];
         shm = goim_channel_lane(rd->ch, i);
-        head = goim_reader_load(&shm->head);
+        head = goim_reader_position(&shm->head);
 
         if (head > rl->position
-            || (head < rl->position && goim_reader_load(&shm->tail) <= head))
+            || (head < rl->position
+                && goim_reader_position(&shm->tail) <= head))
         {
             return 1;
         }

@@ -16,4 +16,15 @@ goim_reader_load(const _Atomic uint64_t *p)
 }
 
 
+/*
+ * head or tail, as a position that a record can begin at: what is less than a
+ * record beyond it, which only damage can be, would be looked at for ever.
+ */
+static inline uint64_t
+goim_reader_position(const _Atomic uint64_t *p)
+{
+    return goim_reader_load(p) & ~GOIM_CURSOR_STATE;
+}
+
+
 #endif /* GOIM_READER_INT_H_INCLUDED */

@@ -29,8 +29,7 @@ goim_reader_return(goim_reader_t *rd, uint32_t lane)
     rl->returned++;
 
     do {
-        tail = goim_reader_load(&goim_channel_lane(rd->ch, lane)->tail)
-               & ~GOIM_CURSOR_STATE;
+        tail = goim_reader_position(&goim_channel_lane(rd->ch, lane)->tail);
 
         if (rl->position < tail) {
             rl->position = tail;
@@ -168,8 +167,8 @@ goim_reader_damaged(goim_reader_t *rd, uint32_t lane)
     rl = &rd->lanes[lane];
 
     rl->damaged++;
-    rl->position = goim_reader_load(&goim_channel_lane(rd->ch, lane)->head)
-                   & ~7ULL;
+    rl->position = goim_reader_position(
+        &goim_channel_lane(rd->ch, lane)->head);
 
     goim_reader_move(rd, lane);
 }
@@ -201,7 +200,7 @@ goim_reader_empty(goim_reader_t *rd, uint32_t lane, uint64_t head)
     rl = &rd->lanes[lane];
 
     if (head < rl->position) {
-        tail = goim_reader_load(&goim_channel_lane(rd->ch, lane)->tail);
+        tail = goim_reader_position(&goim_channel_lane(rd->ch, lane)->tail);
 
         /* else the lane is being reset, and head about to follow tail */
 
@@ -244,8 +243,7 @@ goim_reader_copy(goim_reader_t *rd, uint32_t lane, goim_reader_batch_t *batch,
     /* pairs with the fence in goim_lane_make_room() */
 
     atomic_thread_fence(memory_order_acquire);
-    tail = goim_reader_load(&goim_channel_lane(rd->ch, lane)->tail)
-           & ~GOIM_CURSOR_STATE;
+    tail = goim_reader_position(&goim_channel_lane(rd->ch, lane)->tail);
 
     batch->at = 0;
     batch->end = n;
@@ -279,7 +277,7 @@ goim_reader_read(goim_reader_t *rd, uint32_t lane, goim_reader_batch_t *batch)
 
     for (tries = 0; tries < GOIM_READER_TRIES && !rd->ch->broken; tries++) {
 
-        head = goim_reader_load(&goim_channel_lane(rd->ch, lane)->head);
+        head = goim_reader_position(&goim_channel_lane(rd->ch, lane)->head);
 
         if (head <= rl->position) {
             return goim_reader_empty(rd, lane, head);

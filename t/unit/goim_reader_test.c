@@ -378,11 +378,19 @@ test_reader_survives_every_damage(void **state)
             break;
         }
 
-        while (fx_next(&fx, fx.rd) != NULL) {
-            /* void */
+        /* whatever it finds, it comes to its sleep */
+
+        for (n = 0; n < 4; n++) {
+            while (fx_next(&fx, fx.rd) != NULL) {
+                /* void */
+            }
+
+            if (goim_reader_sleep(fx.rd) == GOIM_OK) {
+                break;
+            }
         }
 
-        (void) !goim_reader_sleep(fx.rd);
+        assert_true(n < 4);
         goim_reader_wake(fx.rd);
 
         /*
