@@ -82,7 +82,11 @@ ngx_goim_log_append(ngx_goim_log_t *log, size_t len, uint32_t messages)
 
     b = log->tail;
 
-    if (b == NULL || !ngx_goim_log_fits(b, len)) {
+    /* a pinned block may be all that is left, with a gap up to the end */
+
+    if (b == NULL || b->start + b->used != log->end
+        || !ngx_goim_log_fits(b, len))
+    {
         b = ngx_goim_log_add_block(log, len);
         if (b == NULL) {
             return NULL;
