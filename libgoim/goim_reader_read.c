@@ -224,8 +224,10 @@ goim_reader_empty(goim_reader_t *rd, uint32_t lane, uint64_t head)
 /*
  * Copies at most max bytes from our position and throws away what the
  * producer has taken back meanwhile; the batch is empty if that was all.
+ * GOIM_INVALID: head is more than a ring above tail, so the ring's records
+ * would be read again and again on the way there.
  */
-static void
+static int
 goim_reader_copy(goim_reader_t *rd, uint32_t lane, goim_reader_batch_t *batch,
     uint64_t head, size_t max)
 {
@@ -245,6 +247,10 @@ goim_reader_copy(goim_reader_t *rd, uint32_t lane, goim_reader_batch_t *batch,
     atomic_thread_fence(memory_order_acquire);
     tail = goim_reader_position(&goim_channel_lane(rd->ch, lane)->tail);
 
+    if (head > tail && head - tail > rd->ch->size) {
+        return GOIM_INVALID;
+    }
+
     batch->at = 0;
     batch->end = n;
 
@@ -258,6 +264,8 @@ goim_reader_copy(goim_reader_t *rd, uint32_t lane, goim_reader_batch_t *batch,
 
         batch->at = tail - rl->position;
     }
+
+    return GOIM_OK;
 }
 
 
@@ -283,7 +291,10 @@ goim_reader_read(goim_reader_t *rd, uint32_t lane, goim_reader_batch_t *batch)
             return goim_reader_empty(rd, lane, head);
         }
 
-        goim_reader_copy(rd, lane, batch, head, max);
+        if (goim_reader_copy(rd, lane, batch, head, max) != GOIM_OK) {
+            goim_reader_damaged(rd, lane);
+            return GOIM_AGAIN;
+        }
 
         if (batch->end == 0) {
             goim_reader_move(rd, lane);

@@ -415,6 +415,38 @@ test_reader_survives_every_damage(void **state)
 }
 
 
+/* A head far above tail would lead round and round the ring. */
+
+static void
+test_reader_reads_no_ring_twice(void **state)
+{
+    int   i, n;
+    fx_t  fx;
+
+    (void) state;
+
+    fx_start(&fx, 4096);
+
+    for (i = 0; i < 64; i++) {
+        assert_int_equal(fx_put_size(&fx, i, 256), GOIM_OK);
+        goim_lane_publish(fx.lane);
+        fx_expect(&fx, i);
+    }
+
+    fx_shm(&fx)->head += 100 * 4096;
+
+    for (n = 0; n < 100 && fx_next(&fx, fx.rd) != NULL; n++) {
+        /* void */
+    }
+
+    assert_int_equal(n, 0);
+    assert_true(fx.rd->lanes[0].damaged > 0);
+    assert_int_equal(goim_reader_sleep(fx.rd), GOIM_OK);
+
+    fx_stop(&fx);
+}
+
+
 /* Sleeping */
 
 static void
@@ -537,6 +569,7 @@ main(void)
         cmocka_unit_test(
             test_reader_returns_even_when_there_is_nothing_to_read),
         cmocka_unit_test(test_reader_survives_every_damage),
+        cmocka_unit_test(test_reader_reads_no_ring_twice),
         cmocka_unit_test(test_reader_is_woken_once_per_sleep),
         cmocka_unit_test(
             test_reader_counts_on_from_the_last_owner_of_its_slot),
