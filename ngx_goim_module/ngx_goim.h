@@ -543,6 +543,16 @@ void ngx_goim_sweep_room(ngx_goim_room_t *room);
 ngx_int_t ngx_goim_sweep_broadcast(const goim_record_t *record);
 void ngx_goim_sweep_run(void);
 
+/* An open connection ends: counts the broadcasts that it will not get. */
+void ngx_goim_sweep_drop(ngx_goim_conn_t *gc);
+
+/*
+ * Before a connection leaves ngx_goim_worker.conns, where the last one takes
+ * its place: it goes behind those that are still to be visited, so that
+ * nobody is visited twice.
+ */
+void ngx_goim_sweep_leave(ngx_goim_conn_t *gc);
+
 
 /* ngx_goim_heartbeat.c */
 

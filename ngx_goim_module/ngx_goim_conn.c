@@ -101,7 +101,7 @@ ngx_goim_conn_list(ngx_goim_conn_t *gc)
 }
 
 
-/* The last one takes the place: walks go downwards. */
+/* The last one takes the place. */
 static void
 ngx_goim_conn_unlist(ngx_goim_conn_t *gc)
 {
@@ -110,6 +110,8 @@ ngx_goim_conn_unlist(ngx_goim_conn_t *gc)
     if (!gc->listed) {
         return;
     }
+
+    ngx_goim_sweep_leave(gc);
 
     last = ngx_goim_worker.conns[--ngx_goim_worker.nconns];
     ngx_goim_worker.conns[gc->index] = last;
@@ -182,6 +184,10 @@ ngx_goim_conn_open(ngx_goim_conn_t *gc)
 static void
 ngx_goim_conn_withdraw(ngx_goim_conn_t *gc)
 {
+    if (gc->state == NGX_GOIM_STATE_OPEN) {
+        ngx_goim_sweep_drop(gc);
+    }
+
     ngx_goim_room_leave(gc);
     ngx_goim_key_remove(gc);
     ngx_goim_heartbeat_remove(gc);

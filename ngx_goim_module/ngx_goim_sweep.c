@@ -271,6 +271,52 @@ ngx_goim_sweep_slice_broadcast(void)
 
 
 void
+ngx_goim_sweep_drop(ngx_goim_conn_t *gc)
+{
+    uint32_t               i, n;
+    ngx_goim_broadcast_t  *b;
+
+    i = 0;
+    n = 0;
+
+    for (b = ngx_goim_sweep_first; b; b = b->next) {
+
+        if (i++ < ngx_goim_sweep_count && gc->index >= ngx_goim_sweep_next) {
+
+            /* visited in this round */
+
+            continue;
+        }
+
+        n += ngx_goim_identity_accepts(gc->id, b->op);
+    }
+
+    if (n) {
+        ngx_goim_count(NGX_GOIM_DROP_CLOSED, n);
+    }
+}
+
+
+void
+ngx_goim_sweep_leave(ngx_goim_conn_t *gc)
+{
+    ngx_goim_conn_t  *other;
+
+    if (gc->index >= ngx_goim_sweep_next) {
+        return;
+    }
+
+    other = ngx_goim_worker.conns[--ngx_goim_sweep_next];
+
+    ngx_goim_worker.conns[gc->index] = other;
+    other->index = gc->index;
+
+    ngx_goim_worker.conns[ngx_goim_sweep_next] = gc;
+    gc->index = ngx_goim_sweep_next;
+}
+
+
+void
 ngx_goim_sweep_run(void)
 {
     uint64_t      start;
