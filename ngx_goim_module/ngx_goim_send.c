@@ -234,6 +234,8 @@ ngx_goim_send_jump(ngx_goim_conn_t *gc)
 
     b = gc->block;
 
+    ngx_goim_send_delivered(gc, ngx_goim_log_messages(b, gc->pos));
+
     gc->skips = 0;
     gc->block = NULL;
     gc->pos = gc->room->log.end;
@@ -254,7 +256,7 @@ ngx_goim_send_skip(ngx_goim_conn_t *gc)
 
     b = gc->block;
 
-    ngx_goim_send_delivered(gc, ngx_goim_log_messages(b, gc->pos + gc->due));
+    ngx_goim_send_delivered(gc, ngx_goim_log_messages(b, gc->pos));
 
     if (gc->due) {
         gc->skips = 1;
@@ -539,7 +541,7 @@ static ngx_int_t
 ngx_goim_send_save_due(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
 {
     u_char          *p;
-    uint32_t         len;
+    uint32_t         len, messages;
     ngx_goim_out_t  *out;
 
     out = gc->out;
@@ -562,6 +564,11 @@ ngx_goim_send_save_due(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
         ngx_free(out);
     }
 
+    messages = ngx_goim_log_messages(b, gc->pos + gc->due);
+
+    gc->out->messages += messages - gc->seen;
+    gc->seen = messages;
+
     return NGX_OK;
 }
 
@@ -583,13 +590,10 @@ ngx_goim_send_settle(ngx_goim_conn_t *gc)
     log = &gc->room->log;
     b = gc->block ? gc->block : ngx_goim_log_block(log, gc->pos);
 
+    ngx_goim_send_delivered(gc, ngx_goim_log_messages(b, gc->pos));
+
     if (gc->due) {
         rc = ngx_goim_send_save_due(gc, b);
-    }
-
-    if (!gc->skips) {
-        ngx_goim_send_delivered(gc, ngx_goim_log_messages(b,
-                                                          gc->pos + gc->due));
     }
 
     ngx_goim_send_dropped(gc, NGX_GOIM_DROP_CLOSED);
