@@ -34,8 +34,7 @@
 #define GOIM_CHANNEL_MAX_SIZE    (1u << 30)
 
 #define GOIM_CHANNEL_MIN_STALL   2000     /* ms */
-#define GOIM_CHANNEL_MAX_STALL   1000000  /* ms; four of them in us fit into
-                                             32 bits */
+#define GOIM_CHANNEL_MAX_STALL   3600000  /* ms */
 
 #define GOIM_CHANNEL_PATH_LEN    192   /* of a configured path, at most */
 #define GOIM_CHANNEL_PATH_MAX    256   /* with layout, generation and NUL */
@@ -141,8 +140,8 @@ typedef struct {
     uint64_t  epoch;     /* of the slot's owner that this is about */
     uint64_t  word;      /* the reader's word that in_way_us is about */
     uint64_t  from;      /* the reader's position when alone_us began */
-    uint32_t  in_way_us; /* in the way without moving */
-    uint32_t  alone_us;  /* in the way while all others had read everything,
+    uint64_t  in_way_us; /* in the way without moving */
+    uint64_t  alone_us;  /* in the way while all others had read everything,
                             without reading a whole ring in that time */
 } goim_channel_judge_t;
 

@@ -61,7 +61,7 @@ goim_channel_check_conf(const goim_channel_conf_t *conf, goim_error_t *error)
     if (conf->stall_ms < GOIM_CHANNEL_MIN_STALL
         || conf->stall_ms > GOIM_CHANNEL_MAX_STALL)
     {
-        goim_channel_fail(error, 0, "the stall of \"%s\" must be 2s to 1000s",
+        goim_channel_fail(error, 0, "the stall of \"%s\" must be 2s to 1h",
                           conf->path);
         return GOIM_INVALID;
     }

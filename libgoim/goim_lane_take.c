@@ -254,29 +254,52 @@ goim_lane_now_ms(void)
 void
 goim_lane_free(goim_lane_t *lane)
 {
-    if (lane->lock_fd >= 0) {
-        close(lane->lock_fd);
-    }
-
+    close(lane->lock_fd);
     free(lane->shadow);
     free(lane);
 }
 
 
+/* Returns the descriptor that holds the lane's lock, or what went wrong. */
 static int
-goim_lane_alloc(goim_channel_t *ch, uint32_t index, goim_lane_t **result,
-    goim_error_t *error)
+goim_lane_lock(goim_channel_t *ch, uint32_t index, goim_error_t *error)
+{
+    int  fd, rc;
+
+    fd = goim_channel_lock_open(ch);
+
+    if (fd < 0) {
+        goim_channel_fail(error, errno, "can't open \"%s\" for a lane",
+                          ch->path);
+        return GOIM_ERROR;
+    }
+
+    rc = goim_lock_try(fd, goim_channel_lane_lock(ch, index));
+
+    if (rc != GOIM_OK) {
+        goim_channel_fail(error, rc == GOIM_AGAIN ? 0 : errno,
+                          "can't lock a lane of \"%s\"", ch->path);
+        close(fd);
+        return rc;
+    }
+
+    return fd;
+}
+
+
+static goim_lane_t *
+goim_lane_alloc(goim_channel_t *ch, uint32_t index, int lock_fd)
 {
     goim_lane_t  *lane;
 
     lane = calloc(1, sizeof(goim_lane_t));
     if (lane == NULL) {
-        goto failed;
+        return NULL;
     }
 
     lane->ch = ch;
     lane->number = index;
-    lane->lock_fd = -1;
+    lane->lock_fd = lock_fd;
     lane->shm = goim_channel_lane(ch, index);
     lane->index = goim_channel_index(ch, index);
     lane->ring = goim_channel_ring(ch, index);
@@ -289,44 +312,10 @@ goim_lane_alloc(goim_channel_t *ch, uint32_t index, goim_lane_t **result,
                                  * sizeof(goim_index_bucket_t));
     if (lane->shadow == NULL) {
         free(lane);
-        goto failed;
+        return NULL;
     }
 
-    *result = lane;
-
-    return GOIM_OK;
-
-failed:
-
-    goim_channel_fail(error, ENOMEM, "no memory for a lane of \"%s\"",
-                      ch->path);
-
-    return GOIM_NOMEM;
-}
-
-
-static int
-goim_lane_lock(goim_lane_t *lane, goim_error_t *error)
-{
-    int  rc;
-
-    lane->lock_fd = goim_channel_lock_open(lane->ch);
-
-    if (lane->lock_fd < 0) {
-        goim_channel_fail(error, errno, "can't open \"%s\" for a lane",
-                          lane->ch->path);
-        return GOIM_ERROR;
-    }
-
-    rc = goim_lock_try(lane->lock_fd,
-                       goim_channel_lane_lock(lane->ch, lane->number));
-
-    if (rc != GOIM_OK) {
-        goim_channel_fail(error, rc == GOIM_AGAIN ? 0 : errno,
-                          "can't lock a lane of \"%s\"", lane->ch->path);
-    }
-
-    return rc;
+    return lane;
 }
 
 
@@ -334,7 +323,7 @@ int
 goim_lane_take(goim_channel_t *ch, uint32_t index, goim_lane_t **result,
     goim_error_t *error)
 {
-    int           rc;
+    int           fd;
     goim_lane_t  *lane;
 
     if (index >= ch->lanes || ch->mode != GOIM_CHANNEL_PRODUCER) {
@@ -343,14 +332,19 @@ goim_lane_take(goim_channel_t *ch, uint32_t index, goim_lane_t **result,
         return GOIM_ERROR;
     }
 
-    rc = goim_lane_alloc(ch, index, &lane, error);
-    if (rc != GOIM_OK) {
-        return rc;
+    /* first: a standby tries often */
+
+    fd = goim_lane_lock(ch, index, error);
+    if (fd < 0) {
+        return fd;
     }
 
-    rc = goim_lane_lock(lane, error);
-    if (rc != GOIM_OK) {
-        goto failed;
+    lane = goim_lane_alloc(ch, index, fd);
+    if (lane == NULL) {
+        goim_channel_fail(error, ENOMEM, "no memory for a lane of \"%s\"",
+                          ch->path);
+        close(fd);
+        return GOIM_NOMEM;
     }
 
     goim_lane_recover(lane);
@@ -361,8 +355,8 @@ goim_lane_take(goim_channel_t *ch, uint32_t index, goim_lane_t **result,
 
     if (ch->broken) {
         goim_channel_fail(error, 0, "\"%s\" was cut short", ch->path);
-        rc = GOIM_ERROR;
-        goto failed;
+        goim_lane_free(lane);
+        return GOIM_ERROR;
     }
 
     goim_wakeup_all(&lane->wakeup);
@@ -370,10 +364,4 @@ goim_lane_take(goim_channel_t *ch, uint32_t index, goim_lane_t **result,
     *result = lane;
 
     return GOIM_OK;
-
-failed:
-
-    goim_lane_free(lane);
-
-    return rc;
 }

@@ -125,10 +125,16 @@ open_all(void)
         return;
     }
 
-    check(goim_channel_open(fz.path, fz.generation, GOIM_CHANNEL_READER,
-                            &fz.rch, &error) == GOIM_OK);
-    check(goim_reader_open(fz.rch, &fz.rd, &error) == GOIM_OK);
-    check(goim_lane_take(fz.pch, 0, &fz.lane, &error) == GOIM_OK);
+    if (goim_channel_open(fz.path, fz.generation, GOIM_CHANNEL_READER, &fz.rch,
+                          &error)
+        != GOIM_OK
+        || goim_reader_open(fz.rch, &fz.rd, &error) != GOIM_OK
+        || goim_lane_take(fz.pch, 0, &fz.lane, &error) != GOIM_OK)
+    {
+        fprintf(stderr, "%s: %s\n", error.text, strerror(error.err));
+        abort();
+    }
+
     (void) !goim_lane_topic(fz.lane, "topic", &topic);
 }
 

@@ -647,18 +647,18 @@ test_channel_layout_is_what_the_document_says(void **state)
     assert_int_equal(offsetof(goim_channel_lane_t, alive_ms), 64);
     assert_int_equal(offsetof(goim_channel_lane_t, counters), 128);
     assert_int_equal(offsetof(goim_channel_lane_t, judge), 384);
-    assert_int_equal(offsetof(goim_channel_lane_t, topic), 33152);
-    assert_int_equal(offsetof(goim_channel_lane_t, partition), 49536);
-    assert_int_equal(sizeof(goim_channel_lane_t), 115072);
+    assert_int_equal(offsetof(goim_channel_lane_t, topic), 41344);
+    assert_int_equal(offsetof(goim_channel_lane_t, partition), 57728);
+    assert_int_equal(sizeof(goim_channel_lane_t), 123264);
     assert_int_equal(sizeof(goim_index_bucket_t), 128);
 
     goim_channel_geometry(&g, 2, 1 << 20);
     assert_int_equal(g.slots_at, 65536);
     assert_int_equal(g.slots_size, 18 * 65536);
     assert_int_equal(g.lanes_at, g.slots_at + g.slots_size);
-    assert_int_equal(g.index_at, 118784);
+    assert_int_equal(g.index_at, 126976);
     assert_int_equal(g.index_buckets, 128);
-    assert_int_equal(g.ring_at, 118784 + 128 * 128);
+    assert_int_equal(g.ring_at, 126976 + 128 * 128);
     assert_int_equal(g.lane_step, g.ring_at + (1 << 20));
     assert_int_equal(g.file_size, g.lanes_at + 2 * g.lane_step);
 }
