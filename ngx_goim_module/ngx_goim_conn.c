@@ -365,6 +365,12 @@ ngx_goim_conn_read(ngx_goim_conn_t *gc)
         if (ngx_goim_conn_input(gc, buf, n) == NGX_DONE) {
             return NGX_DONE;
         }
+
+        /* replies to a long burst must not fill the queue */
+
+        if (n == sizeof(buf) && ngx_goim_conn_flush(gc) == NGX_DONE) {
+            return NGX_DONE;
+        }
     }
 
     ngx_post_event(c->read, &ngx_posted_next_events);
