@@ -523,12 +523,16 @@ ngx_goim_send_flush(ngx_goim_conn_t *gc)
             rc = ngx_goim_send_settle_log(gc, s.block);
         }
 
-        if (rc != NGX_OK || !c->write->ready) {
+        /* TLS may wait for the client's bytes while the socket is ready */
+
+        if (rc != NGX_OK || n == NGX_AGAIN || !c->write->ready) {
             break;
         }
     }
 
-    if (!c->write->ready && ngx_handle_write_event(c->write, 0) != NGX_OK) {
+    if ((!c->write->ready || (ngx_event_flags & NGX_USE_LEVEL_EVENT))
+        && ngx_handle_write_event(c->write, 0) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
