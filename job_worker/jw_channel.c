@@ -45,6 +45,7 @@ jw_channel_set_path(jw_channel_t *jc, const char *path)
     free(jc->path);
     jc->path = copy;
     jc->newest = 0;
+    jc->nleft = 0;
     jc->waiting = 0;
     jc->next_scan_us = 0;
 
@@ -161,26 +162,55 @@ jw_channel_close(jw_channel_t *jc, jw_generation_t *g)
 }
 
 
+static void
+jw_channel_remove(jw_channel_t *jc, const jw_generation_t *g)
+{
+    goim_channel_remove(jc->path, g->ch->generation);
+
+    if (goim_channel_is_unlinked(g->ch)) {
+        jw_log(jc->log, JW_LOG_NOTICE,
+               "generation %llu of channel \"%s\" removed",
+               (unsigned long long) g->ch->generation, jc->path);
+        return;
+    }
+
+    jw_log(jc->log, JW_LOG_ERROR,
+           "generation %llu of channel \"%s\" can't be removed: its folder "
+           "must be writable",
+           (unsigned long long) g->ch->generation, jc->path);
+
+    jc->left[jc->nleft++ % JW_CHANNEL_GENERATIONS] = g->ch->generation;
+}
+
+
+static int
+jw_channel_was_left(const jw_channel_t *jc, uint64_t number)
+{
+    unsigned  i;
+
+    for (i = 0; i < jc->nleft && i < JW_CHANNEL_GENERATIONS; i++) {
+        if (jc->left[i] == number) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* Nobody needs the generation; its file goes if it was superseded. */
 static void
 jw_channel_drop(jw_channel_t *jc, jw_generation_t *g)
 {
-    int       remove;
-    uint64_t  number;
+    jw_log(jc->log, JW_LOG_NOTICE,
+           "generation %llu of channel \"%s\" has no reader any more",
+           (unsigned long long) g->ch->generation, g->path);
 
-    number = g->ch->generation;
-    remove = jw_channel_is_current(jc, g) && number < jc->newest;
-
-    jw_log(jc->log, JW_LOG_NOTICE, "generation %llu of channel \"%s\" has no "
-           "reader any more and is %s",
-           (unsigned long long) number, g->path,
-           remove ? "removed" : "left");
+    if (jw_channel_is_current(jc, g) && g->ch->generation < jc->newest) {
+        jw_channel_remove(jc, g);
+    }
 
     jw_channel_close(jc, g);
-
-    if (remove) {
-        goim_channel_remove(jc->path, number);
-    }
 }
 
 
@@ -220,7 +250,9 @@ jw_channel_scan(jw_channel_t *jc)
     /* the newest first, so that a full table leaves the oldest out */
 
     for (i = n - 1; i >= 0; i--) {
-        if (jw_channel_find(jc, numbers[i]) == NULL) {
+        if (jw_channel_find(jc, numbers[i]) == NULL
+            && !jw_channel_was_left(jc, numbers[i]))
+        {
             jw_channel_open(jc, numbers[i]);
         }
     }

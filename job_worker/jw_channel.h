@@ -29,6 +29,9 @@ typedef struct {
     jw_generation_t   generations[JW_CHANNEL_GENERATIONS];
     unsigned          n;
     uint64_t          newest;         /* of path, 0: none */
+    uint64_t          left[JW_CHANNEL_GENERATIONS];  /* could not be removed
+                                                        and are passed over */
+    unsigned          nleft;          /* ever; the last of them count */
     int               changed;        /* the set of our lanes; the caller
                                          clears it */
     uint64_t          next_scan_us;

@@ -25,10 +25,10 @@
 static jw_log_level_e
 jw_consumer_log_level(int level)
 {
-    /* syslog's levels */
+    /* by syslog's levels; its errors are brokers that it tries again */
 
     static const jw_log_level_e  levels[] = {
-        JW_LOG_CRIT, JW_LOG_CRIT, JW_LOG_CRIT, JW_LOG_ERROR,
+        JW_LOG_CRIT, JW_LOG_CRIT, JW_LOG_CRIT, JW_LOG_WARN,
         JW_LOG_WARN, JW_LOG_NOTICE, JW_LOG_INFO, JW_LOG_DEBUG
     };
 
