@@ -543,6 +543,9 @@ void ngx_goim_sweep_room(ngx_goim_room_t *room);
 ngx_int_t ngx_goim_sweep_broadcast(const goim_record_t *record);
 void ngx_goim_sweep_run(void);
 
+/* Likewise, unless the time for this turn of the event loop is used up. */
+void ngx_goim_sweep_run_once(void);
+
 /* An open connection ends: counts the broadcasts that it will not get. */
 void ngx_goim_sweep_drop(ngx_goim_conn_t *gc);
 

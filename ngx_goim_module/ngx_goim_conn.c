@@ -263,6 +263,14 @@ ngx_goim_conn_say_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code,
         return;
     }
 
+    /* what came before is sent before, as far as it can be */
+
+    if (gc->state == NGX_GOIM_STATE_OPEN
+        && ngx_goim_conn_flush(gc) == NGX_DONE)
+    {
+        return;
+    }
+
     c = gc->connection;
 
     data[0] = (u_char) (code >> 8);
@@ -296,7 +304,9 @@ ngx_goim_conn_flush(ngx_goim_conn_t *gc)
         return NGX_DONE;
     }
 
-    if (gc->close_out && gc->out == NULL) {
+    if (gc->state == NGX_GOIM_STATE_CLOSING && gc->close_out
+        && gc->out == NULL)
+    {
         ngx_goim_conn_close(gc, gc->reason);
         return NGX_DONE;
     }

@@ -361,9 +361,10 @@ ngx_goim_fanout_record(const goim_record_t *record)
 
     case GOIM_RECORD_KICK:
 
-        /* who is kicked gets what came before */
+        /* who is kicked gets what came before, as frames at least */
 
-        ngx_goim_fanout_finish();
+        ngx_goim_fanout_finish_rooms();
+        ngx_goim_sweep_run_once();
         ngx_goim_fanout_kick(record);
         break;
     }

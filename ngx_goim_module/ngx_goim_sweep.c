@@ -350,6 +350,15 @@ ngx_goim_sweep_run(void)
 }
 
 
+void
+ngx_goim_sweep_run_once(void)
+{
+    if (!ngx_goim_sweep_event.posted) {
+        ngx_goim_sweep_run();
+    }
+}
+
+
 static void
 ngx_goim_sweep_handler(ngx_event_t *ev)
 {
