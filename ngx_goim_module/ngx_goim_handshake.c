@@ -106,6 +106,11 @@ ngx_goim_handshake_cleanup(void *data)
         ngx_del_timer(&hs->timeout);
     }
 
+    /* a request that is blocked (by a thread) outlives its cleanup */
+
+    hs->request->read_event_handler = ngx_http_block_reading;
+    hs->request->write_event_handler = ngx_http_request_empty_handler;
+
     if (hs->conn) {
         ngx_goim_conn_destroy(hs->conn);
         hs->conn = NULL;
