@@ -322,6 +322,7 @@ struct ngx_goim_handshake_s {
     unsigned                    reply:1;   /* op 8 is owed */
     unsigned                    done:1;    /* the subrequest is over */
     ngx_uint_t                  close_code;  /* 0: accepted */
+    ngx_goim_reason_e           reason;    /* of the close code */
 };
 
 

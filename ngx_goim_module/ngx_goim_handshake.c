@@ -65,6 +65,7 @@ ngx_goim_handshake_create(ngx_http_request_t *r)
     }
 
     hs->request = r;
+    hs->reason = NGX_GOIM_BY_REFUSAL;
     hs->conn->handshake = hs;
 
     ev = &hs->detach;
@@ -406,6 +407,8 @@ ngx_goim_handshake_input(ngx_goim_handshake_t *hs, u_char *data, size_t len)
 
     if (rc == NGX_ERROR) {
         hs->close_code = code;
+        hs->reason = hs->conn->close_out ? NGX_GOIM_BY_CLIENT
+                                         : NGX_GOIM_BY_PROTOCOL;
         ngx_goim_handshake_detach(hs);
     }
 
@@ -689,6 +692,7 @@ ngx_goim_handshake_detach_handler(ngx_event_t *ev)
     uint16_t               ver;
     ngx_uint_t             code, reply;
     ngx_goim_conn_t       *gc;
+    ngx_goim_reason_e      reason;
     ngx_connection_t      *c;
     ngx_http_request_t    *r;
     ngx_goim_handshake_t  *hs;
@@ -708,6 +712,7 @@ ngx_goim_handshake_detach_handler(ngx_event_t *ev)
     }
 
     code = hs->close_code;
+    reason = hs->reason;
     reply = hs->reply;
     seq = hs->seq;
     ver = hs->ver;
@@ -730,9 +735,7 @@ ngx_goim_handshake_detach_handler(ngx_event_t *ev)
     }
 
     if (code) {
-        ngx_goim_conn_say_goodbye(gc, code,
-                                  gc->id == NULL ? NGX_GOIM_BY_REFUSAL
-                                                 : NGX_GOIM_BY_PROTOCOL);
+        ngx_goim_conn_say_goodbye(gc, code, reason);
         return;
     }
 

@@ -178,21 +178,22 @@ ngx_goim_read_close(ngx_goim_conn_t *gc, u_char *data, size_t len,
         return NGX_ERROR;
     }
 
-    if (gc->handshake) {
-        *code = GOIM_WS_CLOSE_NORMAL;
-        return NGX_ERROR;
-    }
-
     if (gc->state == NGX_GOIM_STATE_CLOSING) {
         ngx_goim_conn_close(gc, gc->reason);
         return NGX_DONE;
     }
 
+    *code = len ? (ngx_uint_t) (data[0] << 8 | data[1]) : GOIM_WS_CLOSE_NORMAL;
     gc->close_out = 1;
 
-    ngx_goim_conn_say_goodbye(gc, len ? (ngx_uint_t) (data[0] << 8 | data[1])
-                                      : GOIM_WS_CLOSE_NORMAL,
-                              NGX_GOIM_BY_CLIENT);
+    if (gc->handshake) {
+
+        /* said once it is detached */
+
+        return NGX_ERROR;
+    }
+
+    ngx_goim_conn_say_goodbye(gc, *code, NGX_GOIM_BY_CLIENT);
 
     /* that may have closed it, or the rest goes out later */
 
