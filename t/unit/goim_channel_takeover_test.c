@@ -13,7 +13,7 @@
 
 #define IMAGES      800
 #define PARTITIONS  3
-#define LOG_END     12   /* offsets per partition that are produced in the end */
+#define LOG_END     12   /* offsets per partition in the end */
 
 
 typedef struct {
@@ -530,7 +530,7 @@ main(void)
         cmocka_unit_test(test_takeover_of_a_broken_off_reset_empties_the_lane)
     };
 
-    /* else calloc() clears a lane's memory itself, instruction by instruction */
+    /* else calloc() clears a lane's memory itself, step by step */
 
     (void) mallopt(M_MMAP_THRESHOLD, 65536);
 

@@ -402,9 +402,6 @@ test_lane_has_one_producer(void **state)
 
 /* Damage */
 
-typedef void (*damage_pt)(fx_t *fx, goim_channel_lane_t *shm);
-
-
 static goim_record_t *
 record_at(fx_t *fx, uint64_t position)
 {
@@ -413,55 +410,59 @@ record_at(fx_t *fx, uint64_t position)
 }
 
 
-/* clang-format off */
-static void d_head_up(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->head += 8; }
-static void d_head_odd(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->head += 1; }
-static void d_head_huge(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->head = UINT64_MAX; }
-static void d_head_null(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->head = 0; }
-static void d_tail_null(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->tail = 0; }
-static void d_tail_huge(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->tail = UINT64_MAX - 7; }
-static void d_table_pos_huge(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->table_pos = UINT64_MAX; }
-static void d_table_pos_between(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->table_pos -= 8; }
-static void d_seq(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->seq += 5; }
-static void d_seq_null(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->seq = 0; }
-static void d_topics(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->topics = 65; }
-static void d_topic_name(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->topic[0][0] = '\0'; }
-static void d_topic_end(fx_t *fx, goim_channel_lane_t *s) { (void) fx; memset(s->topic[0], 'x', sizeof(s->topic[0])); }
-static void d_partitions(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->partitions = UINT64_MAX; }
-static void d_partition(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->partition[0].partition = -1; }
-static void d_partition_topic(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->partition[0].topic = 9; }
-static void d_next(fx_t *fx, goim_channel_lane_t *s) { (void) fx; s->partition[0].next = UINT64_MAX; }
-static void d_size_null(fx_t *fx, goim_channel_lane_t *s) { record_at(fx, s->tail)->size = 0; }
-static void d_size_odd(fx_t *fx, goim_channel_lane_t *s) { record_at(fx, s->tail)->size++; }
-static void d_size_huge(fx_t *fx, goim_channel_lane_t *s) { record_at(fx, s->tail)->size = UINT32_MAX - 7; }
-static void d_kind(fx_t *fx, goim_channel_lane_t *s) { record_at(fx, s->tail)->kind = 77; }
-static void d_body_len(fx_t *fx, goim_channel_lane_t *s) { record_at(fx, s->tail)->body_len = UINT32_MAX; }
-static void d_offset(fx_t *fx, goim_channel_lane_t *s) { record_at(fx, s->tail)->offset = -1; }
-static void d_record_seq(fx_t *fx, goim_channel_lane_t *s) { record_at(fx, s->tail)->seq = 99; }
-static void d_record_topic(fx_t *fx, goim_channel_lane_t *s) { record_at(fx, s->tail)->topic = 1; }
-/* clang-format on */
+/* The n-th kind of damage; 0: there are no more. */
+static int
+damage(fx_t *fx, goim_channel_lane_t *s, size_t n)
+{
+    goim_record_t  *r = record_at(fx, s->tail);
 
-static const damage_pt  damages[] = {
-    d_head_up, d_head_odd, d_head_huge, d_head_null, d_tail_null, d_tail_huge,
-    d_table_pos_huge, d_table_pos_between, d_seq, d_seq_null, d_topics,
-    d_topic_name, d_topic_end, d_partitions, d_partition, d_partition_topic,
-    d_next, d_size_null, d_size_odd, d_size_huge, d_kind, d_body_len, d_offset,
-    d_record_seq, d_record_topic
-};
+    /* clang-format off */
+    switch (n) {
+    case 0: s->head += 8; break;
+    case 1: s->head += 1; break;
+    case 2: s->head = UINT64_MAX; break;
+    case 3: s->head = 0; break;
+    case 4: s->tail = 0; break;
+    case 5: s->tail = UINT64_MAX - 7; break;
+    case 6: s->table_pos = UINT64_MAX; break;
+    case 7: s->table_pos -= 8; break;
+    case 8: s->seq += 5; break;
+    case 9: s->seq = 0; break;
+    case 10: s->topics = 65; break;
+    case 11: s->topic[0][0] = '\0'; break;
+    case 12: memset(s->topic[0], 'x', sizeof(s->topic[0])); break;
+    case 13: s->partitions = UINT64_MAX; break;
+    case 14: s->partition[0].partition = -1; break;
+    case 15: s->partition[0].topic = 9; break;
+    case 16: s->partition[0].next = UINT64_MAX; break;
+    case 17: r->size = 0; break;
+    case 18: r->size++; break;
+    case 19: r->size = UINT32_MAX - 7; break;
+    case 20: r->kind = 77; break;
+    case 21: r->body_len = UINT32_MAX; break;
+    case 22: r->offset = -1; break;
+    case 23: r->seq = 99; break;
+    case 24: r->topic = 1; break;
+    default: return 0;
+    }
+    /* clang-format on */
+
+    return 1;
+}
 
 
 static void
 test_lane_is_emptied_when_damaged_and_goes_on(void **state)
 {
-    int            fresh;
-    fx_t           fx;
-    size_t         i;
-    uint64_t       head;
-    goim_reader_t *rd;
+    int             more;
+    fx_t            fx;
+    size_t          i;
+    uint64_t        head;
+    goim_reader_t  *rd;
 
     (void) state;
 
-    for (i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+    for (i = 0; /* void */; i++) {
         fx_start(&fx, 4096);
 
         assert_int_equal(fx_put(&fx, 0, "room", "x"), GOIM_OK);
@@ -469,14 +470,21 @@ test_lane_is_emptied_when_damaged_and_goes_on(void **state)
         goim_lane_publish(fx.lane);
         head = goim_lane_head(fx.lane);
 
-        /* one reader has read it all, another nothing */
+        /* one reader has read both records, another joins behind them */
 
         rd = fx_reader(&fx);
         fx_expect(&fx, 0);
         fx_expect(&fx, 1);
 
-        damages[i](&fx, fx_shm(&fx));
+        more = damage(&fx, fx_shm(&fx), i);
         fx_take_over(&fx);
+
+        if (!more) {
+            assert_int_equal(fx_counter(&fx, GOIM_JOB_RESETS), 0);
+            goim_reader_close(rd);
+            fx_stop(&fx);
+            break;
+        }
 
         if (fx_counter(&fx, GOIM_JOB_RESETS) != 1) {
             fail_msg("damage %zu was not noticed", i);
@@ -497,9 +505,9 @@ test_lane_is_emptied_when_damaged_and_goes_on(void **state)
 
         /* both see a gap, whatever its size */
 
-        fresh = rd->lanes[0].missed;
-        assert_int_equal(fresh, 0);
         assert_true(fx.rd->lanes[0].missed > 0);
+        assert_non_null(fx_next(&fx, rd));
+        assert_true(rd->lanes[0].missed > 0);
 
         /* the damage is gone */
 
@@ -509,6 +517,8 @@ test_lane_is_emptied_when_damaged_and_goes_on(void **state)
         goim_reader_close(rd);
         fx_stop(&fx);
     }
+
+    assert_int_equal(i, 25);
 }
 
 
