@@ -309,7 +309,9 @@ ngx_goim_handshake_check(ngx_http_request_t *r, ngx_str_t *key,
 {
     ngx_table_elt_t  *h;
 
-    if (r != r->main) {
+    /* an error page could not be sent as 101 */
+
+    if (r != r->main || r->err_status) {
         return NGX_HTTP_BAD_REQUEST;
     }
 
@@ -426,6 +428,13 @@ ngx_goim_handshake_begin(ngx_goim_handshake_t *hs)
 
     r->read_event_handler = ngx_goim_handshake_read;
     r->write_event_handler = ngx_goim_handshake_write;
+
+    if (r->connection->buffered) {
+
+        /* its end tells; without the event the timeout does */
+
+        (void) ngx_handle_write_event(r->connection->write, 0);
+    }
 
     ngx_add_timer(&hs->timeout, hs->conn->conf->handshake_timeout);
 
