@@ -335,6 +335,10 @@ ngx_goim_conn_input(ngx_goim_conn_t *gc, u_char *data, size_t len)
         ngx_goim_conn_close(gc, gc->reason);
 
     } else {
+
+        /* the frame that is broken must not be read again */
+
+        ngx_goim_conn_free_out(&gc->in);
         ngx_goim_conn_say_goodbye(gc, code, NGX_GOIM_BY_PROTOCOL);
     }
 
