@@ -190,25 +190,22 @@ goim_reader_span(const goim_reader_t *rd, uint64_t position, uint64_t head,
 }
 
 
-/* head is not above our position. */
+/*
+ * head is not above our position.  If it is below it, the lane is being reset,
+ * and head about to follow tail; or it is damaged.
+ */
 static int
 goim_reader_empty(goim_reader_t *rd, uint32_t lane, uint64_t head)
 {
-    uint64_t             tail;
     goim_reader_lane_t  *rl;
 
     rl = &rd->lanes[lane];
 
-    if (head < rl->position) {
-        tail = goim_reader_position(&goim_channel_lane(rd->ch, lane)->tail);
-
-        /* else the lane is being reset, and head about to follow tail */
-
-        if (tail <= head) {
-            goim_reader_damaged(rd, lane);
-        }
-
-        return GOIM_AGAIN;
+    if (head < rl->position
+        && goim_reader_position(&goim_channel_lane(rd->ch, lane)->tail)
+           <= head)
+    {
+        goim_reader_damaged(rd, lane);
     }
 
     if (atomic_load_explicit(&rd->slot->cursors[lane], memory_order_relaxed)

@@ -445,6 +445,7 @@ take_over(void)
     uint32_t      topic;
     goim_error_t  error;
 
+    goim_wakeup_done(&fz.lane->wakeup);
     goim_lane_free(fz.lane);
     check(goim_lane_take(fz.pch, 0, &fz.lane, &error) == GOIM_OK);
     (void) !goim_lane_topic(fz.lane, "topic", &topic);

@@ -329,6 +329,37 @@ test_reader_returns_even_when_there_is_nothing_to_read(void **state)
 }
 
 
+/* A producer died in a reset, between tail and head: nothing is there to read
+ * until the next one comes, and no reason to stay awake. */
+
+static void
+test_reader_returns_while_a_reset_is_broken_off(void **state)
+{
+    fx_t  fx;
+
+    (void) state;
+
+    fx_start(&fx, 4096);
+    put_and_publish(&fx, 0);
+    fx_shm(&fx)->tail = 8192;
+    fx_expect_nothing(&fx);
+    assert_int_equal(fx.rd->lanes[0].position, 8192);
+
+    fx.rd->slot->cursors[0] = 8192 | GOIM_CURSOR_OUT;
+    assert_int_equal(goim_reader_sleep(fx.rd), GOIM_AGAIN);
+    fx_expect_nothing(&fx);
+    assert_int_equal(goim_reader_sleep(fx.rd), GOIM_OK);
+    assert_int_equal(fx.rd->slot->cursors[0], 8192 | GOIM_CURSOR_LIVE);
+
+    fx_take_over(&fx);
+    put_and_publish(&fx, 1);
+    fx_expect(&fx, 1);
+    assert_int_equal(fx.rd->lanes[0].missed, 2);
+
+    fx_stop(&fx);
+}
+
+
 /* Damage: it is counted, and reading goes on at the lane's end. */
 
 static void
@@ -568,6 +599,7 @@ main(void)
             test_reader_that_was_out_counts_exactly_what_it_missed),
         cmocka_unit_test(
             test_reader_returns_even_when_there_is_nothing_to_read),
+        cmocka_unit_test(test_reader_returns_while_a_reset_is_broken_off),
         cmocka_unit_test(test_reader_survives_every_damage),
         cmocka_unit_test(test_reader_reads_no_ring_twice),
         cmocka_unit_test(test_reader_is_woken_once_per_sleep),
