@@ -5,6 +5,8 @@
 
 #include "goim_channel_fixture.h"
 
+#include <signal.h>
+
 
 #define SECOND  1000000ULL  /* us */
 
@@ -318,6 +320,97 @@ test_lane_waits_for_a_lone_reader_however_slow(void **state)
 }
 
 
+#if defined(__x86_64__)
+
+/* sanitizers make three times as many instructions of it */
+
+#ifdef __SANITIZE_ADDRESS__
+#define JOIN_STEP  5
+#else
+#define JOIN_STEP  1
+#endif
+
+
+/* A new owner joins while its slot's last one is found dead: after each single
+ * instruction of the search, by the trap flag. */
+
+static fx_t               *joins_fx;
+static volatile unsigned   joins_at;
+
+
+static void
+join_handler(int signo)
+{
+    (void) signo;
+
+    if (joins_at && --joins_at == 0) {
+        joins_fx->rd = fx_reader(joins_fx);
+    }
+}
+
+
+__attribute__((noinline)) static void
+tick_while_joining(fx_t *fx, unsigned at)
+{
+    struct sigaction  sa;
+
+    memset(&sa, 0, sizeof(sa));
+    sa.sa_handler = join_handler;
+    sigaction(SIGTRAP, &sa, NULL);
+
+    joins_fx = fx;
+    joins_at = at;
+
+    /* past the red zone */
+
+    __asm__ volatile("sub $128, %%rsp; pushfq; orq $0x100, (%%rsp); popfq;"
+                     "add $128, %%rsp" ::: "memory", "cc");
+
+    goim_lane_tick(fx->lane, 1);
+
+    __asm__ volatile("sub $128, %%rsp; pushfq; andq $~0x100, (%%rsp); popfq;"
+                     "add $128, %%rsp" ::: "memory", "cc");
+}
+
+
+static void
+test_lane_never_frees_a_slots_next_owner(void **state)
+{
+    fx_t      fx;
+    unsigned  at;
+
+    (void) state;
+
+    fx_start(&fx, 4096);
+
+    for (at = 1; /* void */; at += JOIN_STEP) {
+
+        /* the last owner dies at the position that the next one joins at */
+
+        close(fx.rd->lock_fd);
+        close(fx.rd->pipe_fd);
+        free(fx.rd);
+        fx.rd = NULL;
+
+        tick_while_joining(&fx, at);
+
+        if (fx.rd == NULL) {
+            break;
+        }
+
+        if (word_state(fx.rd) != GOIM_CURSOR_LIVE) {
+            fail_msg("joined after %u instructions, and was freed", at);
+        }
+    }
+
+    print_message("# %u instructions\n", at);
+    assert_true(at > 100);
+    fx_stop(&fx);
+}
+
+#endif
+
+
 int
 main(void)
 {
@@ -332,7 +425,10 @@ main(void)
         cmocka_unit_test(
             test_lane_marks_a_reader_out_that_creeps_before_others),
         cmocka_unit_test(test_lane_waits_for_a_reader_that_is_merely_slower),
-        cmocka_unit_test(test_lane_waits_for_a_lone_reader_however_slow)
+        cmocka_unit_test(test_lane_waits_for_a_lone_reader_however_slow),
+#if defined(__x86_64__)
+        cmocka_unit_test(test_lane_never_frees_a_slots_next_owner),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
