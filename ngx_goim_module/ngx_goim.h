@@ -207,8 +207,6 @@ struct ngx_goim_conn_s {
 
     unsigned                    state:3;   /* ngx_goim_state_e */
     unsigned                    reason:4;  /* ngx_goim_reason_e, CLOSING */
-    unsigned                    skips:1;   /* after "due" on to the log's end;
-                                              block is pinned only */
     unsigned                    close_out:1;  /* close when out is empty */
     unsigned                    listed:1;  /* counted, in conns */
 };
@@ -297,6 +295,9 @@ void ngx_goim_channel_close(void);
 
 /* Whether this worker gets messages; else it takes no connections. */
 ngx_uint_t ngx_goim_channel_ready(void);
+
+/* The sweeps are over: reading goes on if it waited for them. */
+void ngx_goim_channel_resume(void);
 
 
 /* ngx_goim_handshake.c */
@@ -490,12 +491,9 @@ uint64_t ngx_goim_log_frame_end(ngx_goim_block_t *b, uint64_t pos);
 /* The messages up to the last whole frame before pos, mod 2^32. */
 uint32_t ngx_goim_log_messages(ngx_goim_block_t *b, uint64_t pos);
 
-/* A lagging connection holds its block and all that follow; a pin holds
- * that block alone. */
+/* A lagging connection holds its block and all that follow. */
 void ngx_goim_log_hold(ngx_goim_block_t *b);
 void ngx_goim_log_release(ngx_goim_log_t *log, ngx_goim_block_t *b);
-void ngx_goim_log_pin(ngx_goim_log_t *log, ngx_goim_block_t *b);
-void ngx_goim_log_unpin(ngx_goim_log_t *log, ngx_goim_block_t *b);
 
 /* Members that do not lag stand at keep or later. */
 void ngx_goim_log_trim(ngx_goim_log_t *log, uint64_t keep);
@@ -507,8 +505,7 @@ struct ngx_goim_block_s {
     uint32_t                    size;      /* of data, frame ends included */
     uint32_t                    frames;
     uint32_t                    messages;  /* of the log before this block */
-    uint32_t                    holds;
-    uint32_t                    pins;
+    uint32_t                    holds;     /* connections that lag here */
     u_char                      data[1];   /* frames from the front, their
                                               ends from the back */
 };
@@ -543,6 +540,9 @@ void ngx_goim_sweep_room(ngx_goim_room_t *room);
 /* NGX_ERROR: no memory. */
 ngx_int_t ngx_goim_sweep_broadcast(const goim_record_t *record);
 void ngx_goim_sweep_run(void);
+
+/* Somebody has still to be visited. */
+ngx_uint_t ngx_goim_sweep_pending(void);
 
 /* Likewise, unless the time for this turn of the event loop is used up. */
 void ngx_goim_sweep_run_once(void);

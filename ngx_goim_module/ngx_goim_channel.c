@@ -30,6 +30,10 @@ static ngx_event_t  ngx_goim_channel_look_event;
 static u_char      *ngx_goim_channel_buf;
 static size_t       ngx_goim_channel_size;
 
+static size_t       ngx_goim_channel_ahead;  /* bytes read since all sweeps
+                                                were over */
+static ngx_uint_t   ngx_goim_channel_waits;  /* for the sweeps */
+
 
 /* Configuration */
 
@@ -550,6 +554,8 @@ ngx_goim_channel_turn(void)
         empty = rc == NGX_AGAIN ? empty + 1 : 0;
     }
 
+    ngx_goim_channel_ahead += used;
+
     ngx_goim_channel_account();
     ngx_goim_fanout_finish();
 
@@ -570,10 +576,34 @@ ngx_goim_channel_turn_handler(ngx_event_t *ev)
 
     goim_reader_wake(ngx_goim_worker.reader);
 
+    if (!ngx_goim_sweep_pending()) {
+        ngx_goim_channel_ahead = 0;
+
+    } else if (ngx_goim_channel_ahead >= NGX_GOIM_CHANNEL_TURN) {
+
+        /*
+         * Reading on would only pile up what has no chance of being sent yet,
+         * beyond the backlog of members that take all they are given.
+         */
+
+        ngx_goim_channel_waits = 1;
+        return;
+    }
+
     if (ngx_goim_channel_turn()
         || goim_reader_sleep(ngx_goim_worker.reader) == GOIM_AGAIN)
     {
         ngx_post_event(ev, &ngx_posted_next_events);
+    }
+}
+
+
+void
+ngx_goim_channel_resume(void)
+{
+    if (ngx_goim_channel_waits) {
+        ngx_goim_channel_waits = 0;
+        ngx_post_event(&ngx_goim_channel_turn_event, &ngx_posted_next_events);
     }
 }
 

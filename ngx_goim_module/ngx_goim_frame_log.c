@@ -82,11 +82,7 @@ ngx_goim_log_append(ngx_goim_log_t *log, size_t len, uint32_t messages)
 
     b = log->tail;
 
-    /* a pinned block may be all that is left, with a gap up to the end */
-
-    if (b == NULL || b->start + b->used != log->end
-        || !ngx_goim_log_fits(b, len))
-    {
+    if (b == NULL || !ngx_goim_log_fits(b, len)) {
         b = ngx_goim_log_add_block(log, len);
         if (b == NULL) {
             return NULL;
@@ -194,31 +190,13 @@ ngx_goim_log_release(ngx_goim_log_t *log, ngx_goim_block_t *b)
 
 
 void
-ngx_goim_log_pin(ngx_goim_log_t *log, ngx_goim_block_t *b)
-{
-    b->pins++;
-    ngx_goim_log_release(log, b);
-}
-
-
-void
-ngx_goim_log_unpin(ngx_goim_log_t *log, ngx_goim_block_t *b)
-{
-    b->pins--;
-    ngx_goim_log_trim(log, log->keep);
-}
-
-
-void
 ngx_goim_log_trim(ngx_goim_log_t *log, uint64_t keep)
 {
-    ngx_goim_block_t  *b, *next, *prev;
+    ngx_goim_block_t  *b;
 
     log->keep = keep;
-    prev = NULL;
 
-    for (b = log->head; b; b = next) {
-        next = b->next;
+    while ((b = log->head) != NULL) {
 
         if (b->holds || b->start + b->used > keep) {
 
@@ -227,20 +205,10 @@ ngx_goim_log_trim(ngx_goim_log_t *log, uint64_t keep)
             return;
         }
 
-        if (b->pins) {
-            prev = b;
-            continue;
-        }
+        log->head = b->next;
 
-        if (prev) {
-            prev->next = next;
-
-        } else {
-            log->head = next;
-        }
-
-        if (next == NULL) {
-            log->tail = prev;
+        if (log->head == NULL) {
+            log->tail = NULL;
         }
 
         ngx_free(b);

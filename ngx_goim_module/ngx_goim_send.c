@@ -167,16 +167,9 @@ ngx_goim_send_used_out(ngx_goim_conn_t *gc, size_t n)
 /* The room's log */
 
 static uint64_t
-ngx_goim_send_log_end(ngx_goim_conn_t *gc)
-{
-    return gc->skips ? gc->pos + gc->due : gc->room->log.end;
-}
-
-
-static uint64_t
 ngx_goim_send_log_pending(ngx_goim_conn_t *gc)
 {
-    return gc->room ? ngx_goim_send_log_end(gc) - gc->pos : 0;
+    return gc->room ? gc->room->log.end - gc->pos : 0;
 }
 
 
@@ -184,7 +177,7 @@ ngx_goim_send_log_pending(ngx_goim_conn_t *gc)
 static void
 ngx_goim_send_lag(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
 {
-    if (gc->skips || gc->block == b) {
+    if (gc->block == b) {
         return;
     }
 
@@ -226,48 +219,84 @@ ngx_goim_send_dropped(ngx_goim_conn_t *gc, ngx_goim_counter_e reason)
 }
 
 
-/* What was started is out: on to the log's end. */
-static void
-ngx_goim_send_jump(ngx_goim_conn_t *gc)
+/* The rest of a started frame goes in front of the queue. */
+static ngx_int_t
+ngx_goim_send_save_due(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
 {
-    ngx_goim_block_t  *b;
+    u_char          *p;
+    uint32_t         len, messages;
+    ngx_goim_out_t  *out;
 
-    b = gc->block;
+    out = gc->out;
+    len = out ? out->end - out->start : 0;
 
-    ngx_goim_send_delivered(gc, ngx_goim_log_messages(b, gc->pos));
+    gc->out = NULL;
 
-    gc->skips = 0;
-    gc->block = NULL;
-    gc->pos = gc->room->log.end;
+    p = ngx_goim_send_reserve(&gc->out, gc->due + len);
+    if (p == NULL) {
+        gc->out = out;
+        return NGX_ERROR;
+    }
 
-    ngx_goim_send_dropped(gc, NGX_GOIM_DROP_BACKLOG);
-    ngx_goim_log_unpin(&gc->room->log, b);
+    p = ngx_cpymem(p, b->data + (gc->pos - b->start), gc->due);
+    gc->out->end = gc->due + len;
+
+    if (out) {
+        ngx_memcpy(p, out->data + out->start, len);
+        gc->out->messages = out->messages;
+        ngx_free(out);
+    }
+
+    messages = ngx_goim_log_messages(b, gc->pos + gc->due);
+
+    gc->out->messages += messages - gc->seen;
+    gc->seen = messages;
+
+    return NGX_OK;
 }
 
 
 /*
- * The backlog is too large: everything that was not started is skipped.  The
- * started part stays, and with it its block alone.
+ * Takes the cursor on to the log's end: what was started goes into the
+ * connection's own queue, the rest is dropped.
  */
-static void
-ngx_goim_send_skip(ngx_goim_conn_t *gc)
+static ngx_int_t
+ngx_goim_send_cut(ngx_goim_conn_t *gc, ngx_goim_block_t *b,
+    ngx_goim_counter_e reason)
 {
-    ngx_goim_block_t  *b;
+    ngx_int_t  rc;
 
-    b = gc->block;
+    rc = NGX_OK;
 
     ngx_goim_send_delivered(gc, ngx_goim_log_messages(b, gc->pos));
 
     if (gc->due) {
-        gc->skips = 1;
-        ngx_goim_log_pin(&gc->room->log, b);
-        return;
+        rc = ngx_goim_send_save_due(gc, b);
     }
 
-    gc->pos = gc->room->log.end;
+    ngx_goim_send_dropped(gc, reason);
 
-    ngx_goim_send_dropped(gc, NGX_GOIM_DROP_BACKLOG);
+    gc->pos = gc->room->log.end;
+    gc->due = 0;
+
     ngx_goim_send_lag(gc, NULL);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_goim_send_settle(ngx_goim_conn_t *gc)
+{
+    ngx_goim_block_t  *b;
+
+    if (ngx_goim_send_log_pending(gc) == 0) {
+        return NGX_OK;
+    }
+
+    b = gc->block ? gc->block : ngx_goim_log_block(&gc->room->log, gc->pos);
+
+    return ngx_goim_send_cut(gc, b, NGX_GOIM_DROP_CLOSED);
 }
 
 
@@ -277,15 +306,7 @@ ngx_goim_send_settle_log(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
 {
     uint64_t  pending;
 
-    if (gc->skips) {
-        if (gc->due == 0) {
-            ngx_goim_send_jump(gc);
-        }
-
-        return NGX_OK;
-    }
-
-    pending = gc->room->log.end - gc->pos;
+    pending = ngx_goim_send_log_pending(gc);
 
     if (pending == 0) {
         ngx_goim_send_delivered(gc, gc->room->log.messages);
@@ -303,9 +324,9 @@ ngx_goim_send_settle_log(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
         return NGX_DECLINED;
     }
 
-    ngx_goim_send_skip(gc);
+    /* on with the newest, that is with what comes from now on */
 
-    return NGX_OK;
+    return ngx_goim_send_cut(gc, b, NGX_GOIM_DROP_BACKLOG);
 }
 
 
@@ -372,7 +393,7 @@ ngx_goim_send_prepare(ngx_goim_conn_t *gc, ngx_goim_send_t *s)
 
     if (s->block) {
         ngx_goim_send_add_log(s, s->block, gc->pos + gc->due,
-                              ngx_goim_send_log_end(gc));
+                              gc->room->log.end);
     }
 }
 
@@ -428,12 +449,7 @@ ngx_goim_send_used(ngx_goim_conn_t *gc, ngx_goim_send_t *s, size_t n)
         gc->due -= k;
         n -= k;
 
-        if (gc->skips) {
-            gc->pos += k;
-
-        } else {
-            ngx_goim_send_used_log(gc, s, k);
-        }
+        ngx_goim_send_used_log(gc, s, k);
 
         if (gc->due) {
             return;
@@ -535,83 +551,6 @@ ngx_goim_send_flush(ngx_goim_conn_t *gc)
     {
         return NGX_ERROR;
     }
-
-    return rc;
-}
-
-
-/* The rest of a started frame goes in front of the queue. */
-static ngx_int_t
-ngx_goim_send_save_due(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
-{
-    u_char          *p;
-    uint32_t         len, messages;
-    ngx_goim_out_t  *out;
-
-    out = gc->out;
-    len = out ? out->end - out->start : 0;
-
-    gc->out = NULL;
-
-    p = ngx_goim_send_reserve(&gc->out, gc->due + len);
-    if (p == NULL) {
-        gc->out = out;
-        return NGX_ERROR;
-    }
-
-    p = ngx_cpymem(p, b->data + (gc->pos - b->start), gc->due);
-    gc->out->end = gc->due + len;
-
-    if (out) {
-        ngx_memcpy(p, out->data + out->start, len);
-        gc->out->messages = out->messages;
-        ngx_free(out);
-    }
-
-    messages = ngx_goim_log_messages(b, gc->pos + gc->due);
-
-    gc->out->messages += messages - gc->seen;
-    gc->seen = messages;
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_goim_send_settle(ngx_goim_conn_t *gc)
-{
-    ngx_int_t          rc;
-    ngx_goim_log_t    *log;
-    ngx_goim_block_t  *b;
-
-    if (gc->room == NULL
-        || (gc->block == NULL && ngx_goim_send_log_pending(gc) == 0))
-    {
-        return NGX_OK;
-    }
-
-    rc = NGX_OK;
-    log = &gc->room->log;
-    b = gc->block ? gc->block : ngx_goim_log_block(log, gc->pos);
-
-    ngx_goim_send_delivered(gc, ngx_goim_log_messages(b, gc->pos));
-
-    if (gc->due) {
-        rc = ngx_goim_send_save_due(gc, b);
-    }
-
-    ngx_goim_send_dropped(gc, NGX_GOIM_DROP_CLOSED);
-
-    gc->pos = log->end;
-    gc->due = 0;
-
-    if (gc->skips) {
-        gc->skips = 0;
-        gc->block = NULL;
-        ngx_goim_log_unpin(log, b);
-    }
-
-    ngx_goim_send_lag(gc, NULL);
 
     return rc;
 }

@@ -316,6 +316,14 @@ ngx_goim_sweep_leave(ngx_goim_conn_t *gc)
 }
 
 
+ngx_uint_t
+ngx_goim_sweep_pending(void)
+{
+    return !ngx_queue_empty(&ngx_goim_sweep_rooms)
+           || ngx_goim_sweep_first != NULL;
+}
+
+
 void
 ngx_goim_sweep_run(void)
 {
@@ -325,7 +333,7 @@ ngx_goim_sweep_run(void)
 
     start = ngx_goim_sweep_now();
 
-    while (!ngx_queue_empty(&ngx_goim_sweep_rooms) || ngx_goim_sweep_first) {
+    while (ngx_goim_sweep_pending()) {
 
         if (!ngx_queue_empty(&ngx_goim_sweep_rooms)) {
             q = ngx_queue_head(&ngx_goim_sweep_rooms);
@@ -347,6 +355,8 @@ ngx_goim_sweep_run(void)
             return;
         }
     }
+
+    ngx_goim_channel_resume();
 }
 
 
