@@ -341,14 +341,18 @@ jw_consumer_bad_message(jw_consumer_t *c, const rd_kafka_message_t *m)
 
 
 /*
- * A message that could not be taken for want of memory: consuming begins
- * again at the tables, before anything behind it is polled.
+ * A message that could not be taken, for want of memory or because a channel
+ * is broken (jw_channel.c says so): consuming begins again at the tables,
+ * before anything behind it is polled.
  */
 static void
-jw_consumer_no_memory(jw_consumer_t *c)
+jw_consumer_not_taken(jw_consumer_t *c, int rc)
 {
-    jw_log_limited(c->log, &c->memory_limit, JW_LOG_CRIT,
-                   "no memory for a message: consuming it again");
+    if (rc == GOIM_NOMEM) {
+        jw_log_limited(c->log, &c->memory_limit, JW_LOG_CRIT,
+                       "no memory for a message: consuming it again");
+    }
+
     c->stale = 1;
 }
 
@@ -381,6 +385,7 @@ static void
 jw_consumer_hand_out(jw_consumer_t *c, const rd_kafka_message_t *m,
     jw_partition_t *p)
 {
+    int                   rc;
     unsigned              i;
     jw_feed_t            *f;
     goim_lane_message_t   message;
@@ -391,8 +396,10 @@ jw_consumer_hand_out(jw_consumer_t *c, const rd_kafka_message_t *m,
         f = p->feeds[i];
         message.topic = p->topics[i];
 
-        if (jw_feed_put(f, &message, c->route.skip) != GOIM_OK) {
-            jw_consumer_no_memory(c);
+        rc = jw_feed_put(f, &message, c->route.skip);
+
+        if (rc != GOIM_OK) {
+            jw_consumer_not_taken(c, rc);
             return;
         }
 
@@ -434,7 +441,7 @@ jw_consumer_take(jw_consumer_t *c, const rd_kafka_message_t *m,
 
     if (jw_route(&c->route, &c->route_conf, &in) != GOIM_OK) {
         jw_route_release(&c->route);
-        jw_consumer_no_memory(c);
+        jw_consumer_not_taken(c, GOIM_NOMEM);
         return;
     }
 

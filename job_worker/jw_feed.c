@@ -134,19 +134,20 @@ jw_feed_skip(jw_feed_t *f, const goim_lane_message_t *m,
 }
 
 
-/* GOIM_OK: done with; GOIM_FULL: not now; GOIM_NOMEM: as jw_feed_put(). */
+/* GOIM_OK: done with; GOIM_FULL: not now; others as jw_feed_put(). */
 static int
 jw_feed_try(jw_feed_t *f, const goim_lane_message_t *m,
     goim_job_counter_e skip)
 {
+    int  rc;
+
     if (skip != GOIM_JOB_COUNTERS) {
         return jw_feed_skip(f, m, skip);
     }
 
-    switch (goim_lane_put(f->lane, m)) {
+    rc = goim_lane_put(f->lane, m);
 
-    case GOIM_OK:
-        return GOIM_OK;
+    switch (rc) {
 
     case GOIM_AGAIN:
         goim_lane_count(f->lane, GOIM_JOB_DUPLICATE, 1);
@@ -154,13 +155,9 @@ jw_feed_try(jw_feed_t *f, const goim_lane_message_t *m,
 
     case GOIM_INVALID:
         return jw_feed_skip(f, m, GOIM_JOB_TOO_LARGE);
-
-    case GOIM_FULL:
-        return GOIM_FULL;
-
-    default:
-        return GOIM_NOMEM;
     }
+
+    return rc;
 }
 
 

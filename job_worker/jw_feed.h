@@ -38,8 +38,9 @@ void jw_feed_end(jw_feed_t *f);
 
 /*
  * Puts a message, or skips it if skip names a reason.  GOIM_OK: in the lane,
- * held, or counted under what kept it out; GOIM_NOMEM: it could not be held,
- * and its partition must be consumed again from where the lane's table is.
+ * held, or counted under what kept it out.  GOIM_NOMEM: it could not be held,
+ * GOIM_ERROR: the channel is broken; its partition must be consumed again from
+ * where the tables are.
  */
 GOIM_MUSTCHECK int jw_feed_put(jw_feed_t *f, const goim_lane_message_t *m,
     goim_job_counter_e skip);

@@ -38,7 +38,10 @@ jw_route_reserve(jw_route_t *rt, size_t size)
 }
 
 
-/* A string of a target: its length, 16 bits in the host's order, its bytes. */
+/*
+ * A string of a target: its length, 16 bits in the host's order, its bytes.
+ * goim_push_decode() lets none pass that is longer than GOIM_PUSH_MAX_KEY.
+ */
 static uint8_t *
 jw_route_write_string(uint8_t *p, goim_str_t s)
 {
@@ -65,21 +68,10 @@ jw_route_keys(jw_route_t *rt, const goim_push_t *push)
     size = 0;
 
     if (push->type == GOIM_PUSH_KICK) {
-        if (push->spare.len > UINT16_MAX) {
-            jw_route_skip(rt, GOIM_JOB_UNREADABLE,
-                          "the connection id to spare is too long");
-            return GOIM_OK;
-        }
-
         size = sizeof(uint16_t) + push->spare.len;
     }
 
     for (i = 0; i < push->nkeys; i++) {
-        if (push->keys[i].len > UINT16_MAX) {
-            jw_route_skip(rt, GOIM_JOB_UNREADABLE, "a key is too long");
-            return GOIM_OK;
-        }
-
         size += sizeof(uint16_t) + push->keys[i].len;
     }
 
@@ -114,19 +106,6 @@ jw_route_is_ours(const goim_push_t *push, const jw_route_conf_t *conf)
 }
 
 
-static void
-jw_route_room(jw_route_t *rt, const goim_push_t *push)
-{
-    if (goim_room_name_check(push->room.data, push->room.len) != GOIM_OK) {
-        jw_route_skip(rt, GOIM_JOB_UNREADABLE, "the room's name is not one");
-        return;
-    }
-
-    rt->message.target = push->room;
-    rt->message.hash = goim_room_name_hash(push->room.data, push->room.len);
-}
-
-
 static int
 jw_route_push(jw_route_t *rt, const goim_push_t *push,
     const jw_route_conf_t *conf)
@@ -138,7 +117,9 @@ jw_route_push(jw_route_t *rt, const goim_push_t *push,
 
     case GOIM_PUSH_ROOM:
         rt->message.kind = GOIM_RECORD_ROOM;
-        jw_route_room(rt, push);
+        rt->message.target = push->room;
+        rt->message.hash = goim_room_name_hash(push->room.data,
+                                               push->room.len);
         return GOIM_OK;
 
     case GOIM_PUSH_BROADCAST:
