@@ -12,6 +12,7 @@
  *   all OP SPEED BODYHEX
  *   kick SERVER|- KEY[,KEY...] SPARE|- REASONHEX
  *   stream NAME ROOM[,ROOM...] OP FIRST COUNT RATE SIZE
+ *   committed GROUP PARTITION   answered "committed OFFSET", or "none"
  *   stop                     ends the streams where they are
  *   flush                    answered "flushed" when nothing is on its way
  *
@@ -68,6 +69,7 @@ typedef struct {
 
 static rd_kafka_t       *produce_rk;
 static const char       *produce_topic;
+static const char       *produce_brokers;
 static produce_stream_t  produce_streams[PRODUCE_MAX_STREAMS];
 static int               produce_flushing;
 
@@ -473,6 +475,57 @@ produce_stop(void)
 }
 
 
+/* What a group has committed for a partition, asked for as a member would. */
+static int
+produce_command_committed(char **word, int words)
+{
+    char                             text[256];
+    rd_kafka_t                      *rk;
+    rd_kafka_conf_t                 *conf;
+    rd_kafka_resp_err_t              err;
+    rd_kafka_topic_partition_t      *tp;
+    rd_kafka_topic_partition_list_t *list;
+
+    if (words < 3) {
+        return -1;
+    }
+
+    conf = rd_kafka_conf_new();
+
+    if (rd_kafka_conf_set(conf, "bootstrap.servers", produce_brokers, text,
+                          sizeof(text)) != RD_KAFKA_CONF_OK
+        || rd_kafka_conf_set(conf, "group.id", word[1], text, sizeof(text))
+           != RD_KAFKA_CONF_OK)
+    {
+        return -1;
+    }
+
+    rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    if (rk == NULL) {
+        return -1;
+    }
+
+    list = rd_kafka_topic_partition_list_new(1);
+    tp = rd_kafka_topic_partition_list_add(list, produce_topic, atoi(word[2]));
+    err = rd_kafka_committed(rk, list, 10000);
+
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        printf("committed error: %s\n", rd_kafka_err2str(err));
+
+    } else if (tp->offset < 0) {
+        printf("committed none\n");
+
+    } else {
+        printf("committed %lld\n", (long long) tp->offset);
+    }
+
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+
+    return 0;
+}
+
+
 static void
 produce_command(char *line)
 {
@@ -505,6 +558,9 @@ produce_command(char *line)
 
     } else if (strcmp(word[0], "stream") == 0) {
         rc = produce_command_stream(word, words);
+
+    } else if (strcmp(word[0], "committed") == 0) {
+        rc = produce_command_committed(word, words);
 
     } else if (strcmp(word[0], "stop") == 0) {
         produce_stop();
@@ -618,6 +674,7 @@ main(int argc, char **argv)
 
     setvbuf(stdout, NULL, _IOLBF, 0);
 
+    produce_brokers = argv[1];
     produce_topic = argv[2];
 
     produce_rk = produce_new(argc, argv);

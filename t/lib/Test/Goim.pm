@@ -30,6 +30,7 @@ use File::Basename qw(dirname);
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
 use JSON::PP;
+use Socket qw(AF_UNIX PF_UNSPEC SOCK_STREAM);
 use Test::Builder;
 
 use Test::Goim::Auth;
@@ -270,7 +271,8 @@ sub stop {
     push @{$self->{end_faults}}, 'nginx does not stop'
         if $self->{nginx} && !$self->{nginx}->stop;
 
-    $_ && $_->stop for @{$self->{producers}}, @$self{qw(auth kafka)};
+    $_ && $_->stop for @{$self->{producers}}, @{$self->{tools_running}},
+        @$self{qw(auth kafka)};
 }
 
 
@@ -282,6 +284,28 @@ sub connect_ws {
     my ($self, %opt) = @_;
 
     my $client = Test::Goim::Client->new(port => $self->port, %opt);
+    push @{$self->{clients}}, $client;
+
+    return $client;
+}
+
+
+# The same through TLS: openssl encrypts what goes through a pair of sockets,
+# and reads no further than its side of the pair is read.
+sub connect_tls {
+    my ($self, $port, %opt) = @_;
+
+    socketpair(my $ours, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC)
+        or croak("socketpair: $!");
+    $ours->blocking(0);
+
+    push @{$self->{tools_running}}, Test::Goim::Process->new(
+        name => 's_client', dir => $self->{dir}, stdio => $theirs,
+        out => "$self->{dir}/s_client.err",
+        argv => ['/usr/bin/openssl', 's_client', '-quiet', '-nocommands',
+                 '-connect', "127.0.0.1:$port"]);
+
+    my $client = Test::Goim::Client->new(socket => $ours, %opt);
     push @{$self->{clients}}, $client;
 
     return $client;
@@ -408,6 +432,7 @@ sub push_rooms { my $self = shift; return $self->{producer}->rooms(@_) }
 sub push_keys { my $self = shift; return $self->{producer}->keys(@_) }
 sub push_all { my $self = shift; return $self->{producer}->all(@_) }
 sub push_value { my $self = shift; return $self->{producer}->value(@_) }
+sub committed { my $self = shift; return $self->{producer}->committed(@_) }
 sub kick { my $self = shift; return $self->{producer}->kick(@_) }
 sub stream { my $self = shift; return $self->{producer}->stream(@_) }
 

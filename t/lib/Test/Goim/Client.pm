@@ -28,7 +28,7 @@ my $json = JSON::PP->new->canonical;
 our @violations;
 
 
-# port
+# port, or socket => a handle that is connected already
 # path, headers => { name => value or undef to leave out }, or request => all
 #     bytes of the handshake
 # token => auth body, text or hash: sent once the handshake is done
@@ -45,24 +45,31 @@ sub new {
         count => 0, faults => [],
     }, $class;
 
-    socket(my $socket, AF_INET, SOCK_STREAM, 0) or croak("socket: $!");
-    $socket->blocking(0);
-
-    setsockopt($socket, SOL_SOCKET, SO_RCVBUF, $opt{rcvbuf})
-        if $opt{rcvbuf};
-
-    $self->{socket} = $socket;
-
-    connect($socket, pack_sockaddr_in($opt{port}, inet_aton('127.0.0.1')))
-        or $!{EINPROGRESS} or croak("connect: $!");
-
-    watch($socket, $self);
+    $self->{socket} = $opt{socket} || $self->connect_socket;
+    watch($self->{socket}, $self);
     $self->{key_sent} = encode_base64(pack('N4', map { rand 2 ** 32 } 1 .. 4),
                                       '');
     $self->send_bytes(defined $opt{request} ? $opt{request}
                                             : $self->handshake_text);
 
     return $self;
+}
+
+
+sub connect_socket {
+    my ($self) = @_;
+
+    socket(my $socket, AF_INET, SOCK_STREAM, 0) or croak("socket: $!");
+    $socket->blocking(0);
+
+    setsockopt($socket, SOL_SOCKET, SO_RCVBUF, $self->{rcvbuf})
+        if $self->{rcvbuf};
+
+    connect($socket,
+            pack_sockaddr_in($self->{port}, inet_aton('127.0.0.1')))
+        or $!{EINPROGRESS} or croak("connect: $!");
+
+    return $socket;
 }
 
 
@@ -86,7 +93,7 @@ sub handshake_text {
 sub local_port {
     my ($self) = @_;
 
-    return $self->{local_port} if !$self->{socket};
+    return $self->{local_port} if !$self->{socket} || !$self->{port};
 
     return $self->{local_port}
         = (unpack_sockaddr_in(getsockname($self->{socket})))[0];

@@ -1,4 +1,5 @@
-# One nginx in the foreground: its configuration, its master and workers.
+# One nginx, in the foreground unless daemon => 'on' as its upgrade needs it:
+# its configuration, its master and workers.
 
 package Test::Goim::Nginx;
 
@@ -15,7 +16,7 @@ use Test::Goim::Util qw(slurp spew reserve_ports http_request);
 # The text between the marks comes from options of the same name, which may
 # themselves contain the marks in capitals.
 my $template = <<'CONF';
-daemon off;
+daemon %%daemon%%;
 master_process on;
 worker_processes %%workers%%;
 %%USER%%
@@ -59,7 +60,7 @@ CONF
 
 # What stands in the template where the test says nothing.
 my %defaults = (
-    workers => 2, log_level => 'info', main => '', connections => 2048,
+    daemon => 'off', workers => 2, log_level => 'info', main => '', connections => 2048,
     events => '', http => '', listen => '', server => '', servers => '',
     location => '', channel => 'size=1m', server_id => 'comet-1',
     module => 1, goim_http => <<'HTTP', locations => <<'LOCATIONS');
@@ -179,6 +180,8 @@ sub start {
         name => 'nginx', dir => $self->{dir}, out => "$self->{dir}/nginx.out",
         argv => $self->command('-c', "$self->{dir}/nginx.conf"));
 
+    $self->adopt_daemon if $self->{conf}{daemon};
+
     # a worker sets its title before, and takes connections after, the
     # modules' part in its start: an answer tells that one is through
     wait_until(15, 'nginx to start', sub {
@@ -194,6 +197,21 @@ sub start {
 }
 
 
+# What was started ends as soon as the daemon has written its pid.
+sub adopt_daemon {
+    my ($self) = @_;
+
+    $self->{process}->wait(15) or croak('nginx does not become a daemon');
+
+    my ($pid) = slurp("$self->{dir}/nginx.pid") =~ /(\d+)/
+        or croak('nginx ended: ' . slurp("$self->{dir}/nginx.out")
+                 . slurp($self->{error_log}));
+
+    $self->{process} = Test::Goim::Process->adopt(
+        name => 'nginx', dir => $self->{dir}, pid => $pid);
+}
+
+
 sub workers {
     my ($self) = @_;
 
@@ -205,25 +223,61 @@ sub pid { return $_[0]{process}->pid }
 sub alive { return $_[0]{process} && $_[0]{process}->alive }
 
 
-# [pid, title] of the master's children.
+# [pid, title, parent] of the children of the master, and of the one before
+# an upgrade.
 sub children {
     my ($self) = @_;
 
-    my $master = $self->pid;
+    my %master = map { $_->pid => 1 }
+        grep { $_ } @$self{qw(process old_process)};
 
-    return map { [$_->[0], Test::Goim::Process::command_line($_->[0])] }
-        grep { $_->[1] == $master && $_->[3] !~ /[ZX]/ }
+    return map { [$_->[0], Test::Goim::Process::command_line($_->[0]),
+                  $_->[1]] }
+        grep { $master{$_->[1]} && $_->[3] !~ /[ZX]/ }
         Test::Goim::Process::table();
 }
 
 
-# Pids of the workers that take connections, ascending.
+# Has a daemon's program started anew by SIGUSR2: a new master with workers beside
+# the old ones, which go on; quit_old() ends these.
+sub upgrade {
+    my ($self) = @_;
+
+    my $old = $self->{process};
+    my $new;
+
+    $old->kill('USR2');
+
+    wait_until(20, 'a new master', sub {
+        ($new) = map { $_->[0] } grep { $_->[1] =~ /master process/ }
+            $self->children;
+        return $new;
+    });
+
+    $self->{old_process} = $old;
+    $self->{process} = Test::Goim::Process->adopt(
+        name => 'nginx', dir => $self->{dir}, pid => $new);
+
+    wait_until(20, 'the new master\'s workers',
+               sub { $self->worker_pids == $self->workers });
+    $self->expect_workers;
+}
+
+
+# Ends the master before the last upgrade() in grace; whether it did end is
+# old_alive()'s to tell.
+sub quit_old { $_[0]{old_process}->kill('QUIT') }
+sub old_alive { return $_[0]{old_process}->alive }
+
+
+# Pids of the master's workers that take connections, ascending.
 sub worker_pids {
     my ($self) = @_;
 
     # an array: a sort has no value in scalar context
     my @pids = sort { $a <=> $b } map { $_->[0] }
-        grep { $_->[1] eq 'nginx: worker process' } $self->children;
+        grep { $_->[1] eq 'nginx: worker process' && $_->[2] == $self->pid }
+        $self->children;
 
     return @pids;
 }
@@ -374,7 +428,7 @@ sub worker_of_ports {
         $client_port{$inode} = hex((split(/:/, $remote))[1]);
     }
 
-    for my $pid ($self->worker_pids, $self->old_worker_pids) {
+    for my $pid (map { $_->[0] } $self->children) {
         for my $fd (glob("/proc/$pid/fd/*")) {
             my ($inode) = (readlink($fd) || '') =~ /^socket:\[(\d+)\]/
                 or next;

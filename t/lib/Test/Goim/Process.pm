@@ -16,7 +16,8 @@ my %groups;
 
 
 # name, argv => [...], env => {...}, out => file for stdout and stderr;
-# pipe => 1: stdin and stdout are lines to say() to and to take from answer().
+# pipe => 1: stdin and stdout are lines to say() to and to take from answer();
+# stdio => a handle that is both.
 sub new {
     my ($class, %opt) = @_;
 
@@ -48,6 +49,10 @@ sub new {
             open(STDIN, '<&', $child_in) or POSIX::_exit(127);
             open(STDOUT, '>&', $child_out) or POSIX::_exit(127);
 
+        } elsif ($opt{stdio}) {
+            open(STDIN, '<&', $opt{stdio}) or POSIX::_exit(127);
+            open(STDOUT, '>&', $opt{stdio}) or POSIX::_exit(127);
+
         } else {
             open(STDIN, '<', '/dev/null') or POSIX::_exit(127);
             open(STDOUT, '>&', \*STDERR) or POSIX::_exit(127);
@@ -71,6 +76,14 @@ sub new {
     }
 
     return $self;
+}
+
+
+# A process that one of ours has started, and that is nobody's child by now.
+sub adopt {
+    my ($class, %opt) = @_;
+
+    return bless { %opt, adopted => 1, lines => [] }, $class;
 }
 
 
@@ -124,6 +137,13 @@ sub alive {
     my ($self) = @_;
 
     return 0 if defined $self->{status};
+
+    if ($self->{adopted}) {
+        return 1 if grep { $_->[0] == $self->{pid} && $_->[3] !~ /[ZX]/ }
+            table();
+        $self->{status} = 0;
+        return 0;
+    }
 
     if (waitpid($self->{pid}, WNOHANG) == $self->{pid}) {
         $self->{status} = $?;

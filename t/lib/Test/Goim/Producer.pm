@@ -112,6 +112,18 @@ sub value {
 }
 
 
+# The offset that a group has committed for a partition; nothing if none.
+sub committed {
+    my ($self, $group, $partition) = @_;
+
+    $self->{process}->say("committed $group $partition");
+    my $answer = $self->{process}->answer(qr/^committed /, 30);
+    my ($offset) = $answer =~ /^committed (\d+)$/;
+
+    return $offset;
+}
+
+
 # Numbers to a room, or to each of several rooms:
 # first => 1, count => 1000, rate => a second, 0: at once, size => of a body,
 # op => 1000.  Returns what finished() and wait_stream() want.
