@@ -47,7 +47,8 @@ typedef enum {
                                    connection */
     NGX_GOIM_DROP_MISSED,       /* records overwritten before we read them */
     NGX_GOIM_DROP_BACKLOG,      /* messages skipped: slow connection */
-    NGX_GOIM_DROP_CLOSED,       /* messages pending when it was closed */
+    NGX_GOIM_DROP_CLOSED,       /* messages pending when it was closed, or
+                                   left its room */
     NGX_GOIM_DROP_ACCEPTS,      /* not in the connection's accepts */
     NGX_GOIM_DROP_NOMEM,        /* no memory for the frame */
     NGX_GOIM_CHANNEL_DAMAGED,   /* times a lane held something else */
@@ -359,6 +360,13 @@ ngx_int_t ngx_goim_identity_eval(ngx_http_request_t *r,
     ngx_goim_identity_t **id);
 
 ngx_uint_t ngx_goim_identity_accepts(ngx_goim_identity_t *id, int32_t op);
+
+/*
+ * Adds operations to the accepts, or takes them away; the identity may move.
+ * NGX_DECLINED: malformed or too many, nothing has changed.
+ */
+ngx_int_t ngx_goim_identity_change(ngx_goim_identity_t **id, ngx_str_t *text,
+    ngx_uint_t add, ngx_log_t *log);
 
 
 /* ngx_goim_conn.c */

@@ -145,6 +145,26 @@ ngx_goim_identity_check(ngx_goim_identity_text_t *text, ngx_log_t *log)
 }
 
 
+/* Keys, connection id and what else is not accepts. */
+static size_t
+ngx_goim_identity_size(size_t strings)
+{
+    return ngx_align(offsetof(ngx_goim_identity_t, data) + strings,
+                     sizeof(int32_t));
+}
+
+
+static void
+ngx_goim_identity_set_accepts(ngx_goim_identity_t *id, size_t size,
+    int32_t *accepts, uint32_t n)
+{
+    id->accepts = (int32_t *) ((u_char *) id + size);
+    id->naccepts = n;
+
+    ngx_memcpy(id->accepts, accepts, n * sizeof(int32_t));
+}
+
+
 ngx_int_t
 ngx_goim_identity_parse(ngx_goim_identity_text_t *text,
     ngx_goim_identity_t **result, ngx_log_t *log)
@@ -186,8 +206,7 @@ ngx_goim_identity_parse(ngx_goim_identity_text_t *text,
 
     strings = (text->key.len ? text->key.len : NGX_GOIM_UUID_LEN)
               + text->conn.len;
-    size = ngx_align(offsetof(ngx_goim_identity_t, data) + strings,
-                     sizeof(int32_t));
+    size = ngx_goim_identity_size(strings);
 
     id = ngx_alloc(size + n * sizeof(int32_t), log);
     if (id == NULL) {
@@ -197,8 +216,6 @@ ngx_goim_identity_parse(ngx_goim_identity_text_t *text,
     id->mid = mid;
     id->heartbeat = heartbeat * 1000;
     id->room = text->room;
-    id->accepts = (int32_t *) ((u_char *) id + size);
-    id->naccepts = n;
     id->conn_len = text->conn.len;
 
     if (text->key.len) {
@@ -211,7 +228,7 @@ ngx_goim_identity_parse(ngx_goim_identity_text_t *text,
     }
 
     ngx_memcpy(ngx_goim_identity_conn(id), text->conn.data, text->conn.len);
-    ngx_memcpy(id->accepts, accepts, n * sizeof(int32_t));
+    ngx_goim_identity_set_accepts(id, size, accepts, n);
 
     *result = id;
 
@@ -280,4 +297,98 @@ ngx_goim_identity_accepts(ngx_goim_identity_t *id, int32_t op)
     }
 
     return 0;
+}
+
+
+/* Both lists are sorted; returns the length of their union. */
+static uint32_t
+ngx_goim_identity_add(int32_t *dst, ngx_goim_identity_t *id, int32_t *accepts,
+    uint32_t n)
+{
+    uint32_t  i, k, len;
+
+    len = 0;
+
+    for (i = 0, k = 0; i < id->naccepts || k < n; /* void */) {
+
+        if (k == n || (i < id->naccepts && id->accepts[i] <= accepts[k])) {
+            dst[len] = id->accepts[i++];
+
+        } else {
+            dst[len] = accepts[k++];
+        }
+
+        if (len == 0 || dst[len] != dst[len - 1]) {
+            len++;
+        }
+    }
+
+    return len;
+}
+
+
+static uint32_t
+ngx_goim_identity_take(int32_t *dst, ngx_goim_identity_t *id,
+    int32_t *accepts, uint32_t n)
+{
+    uint32_t  i, k, len;
+
+    len = 0;
+
+    for (i = 0, k = 0; i < id->naccepts; i++) {
+
+        while (k < n && accepts[k] < id->accepts[i]) {
+            k++;
+        }
+
+        if (k == n || accepts[k] != id->accepts[i]) {
+            dst[len++] = id->accepts[i];
+        }
+    }
+
+    return len;
+}
+
+
+ngx_int_t
+ngx_goim_identity_change(ngx_goim_identity_t **result, ngx_str_t *text,
+    ngx_uint_t add, ngx_log_t *log)
+{
+    size_t                size;
+    uint32_t              len;
+    ngx_int_t             n;
+    ngx_goim_identity_t  *id, *old;
+
+    static int32_t        accepts[NGX_GOIM_ACCEPTS_MAX];
+    static int32_t        changed[2 * NGX_GOIM_ACCEPTS_MAX];
+
+    old = *result;
+
+    n = ngx_goim_identity_parse_accepts(text, accepts);
+    if (n == NGX_ERROR) {
+        return NGX_DECLINED;
+    }
+
+    len = add ? ngx_goim_identity_add(changed, old, accepts, n)
+              : ngx_goim_identity_take(changed, old, accepts, n);
+
+    if (len > NGX_GOIM_ACCEPTS_MAX) {
+        return NGX_DECLINED;
+    }
+
+    size = ngx_goim_identity_size(old->key_len + old->conn_len);
+
+    id = ngx_alloc(size + len * sizeof(int32_t), log);
+    if (id == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(id, old, offsetof(ngx_goim_identity_t, data) + old->key_len
+                        + old->conn_len);
+    ngx_goim_identity_set_accepts(id, size, changed, len);
+
+    ngx_free(old);
+    *result = id;
+
+    return NGX_OK;
 }

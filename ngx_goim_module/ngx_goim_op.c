@@ -35,6 +35,77 @@ ngx_goim_op_reply(ngx_goim_conn_t *gc, const goim_packet_t *packet,
 }
 
 
+/* Some replies bring the request's body back. */
+static ngx_int_t
+ngx_goim_op_echo(ngx_goim_conn_t *gc, const goim_packet_t *packet, int32_t op)
+{
+    return ngx_goim_send_packet(gc, packet->ver, op, packet->seq,
+                                packet->body.data, packet->body.len);
+}
+
+
+/*
+ * Another room, or with an empty body none; the reply is the same if the name
+ * is none, and the connection stays where it is, as it does in its own room.
+ */
+static ngx_int_t
+ngx_goim_op_change_room(ngx_goim_conn_t *gc, const goim_packet_t *packet)
+{
+    ngx_str_t         name;
+    ngx_goim_room_t  *room;
+
+    name.data = (u_char *) packet->body.data;
+    name.len = packet->body.len;
+
+    room = gc->room;
+
+    if (name.len
+        && (goim_room_name_check(name.data, name.len) != GOIM_OK
+            || (room && room->name_len == name.len
+                && ngx_memcmp(room->name, name.data, name.len) == 0)))
+    {
+        return ngx_goim_op_echo(gc, packet, GOIM_OP_CHANGE_ROOM_REPLY);
+    }
+
+    /* what was started is finished, what was not is dropped */
+
+    if (ngx_goim_send_settle(gc) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_goim_room_leave(gc);
+
+    if (name.len && ngx_goim_room_join(gc, &name) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_goim_op_echo(gc, packet, GOIM_OP_CHANGE_ROOM_REPLY);
+}
+
+
+/* A malformed list changes nothing, and the reply is the same. */
+static ngx_int_t
+ngx_goim_op_subscribe(ngx_goim_conn_t *gc, const goim_packet_t *packet)
+{
+    ngx_str_t   text;
+    ngx_uint_t  add;
+
+    text.data = (u_char *) packet->body.data;
+    text.len = packet->body.len;
+
+    add = packet->op == GOIM_OP_SUB;
+
+    if (ngx_goim_identity_change(&gc->id, &text, add, gc->connection->log)
+        == NGX_ERROR)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_goim_op_echo(gc, packet, add ? GOIM_OP_SUB_REPLY
+                                            : GOIM_OP_UNSUB_REPLY);
+}
+
+
 static ngx_int_t
 ngx_goim_op_open(ngx_goim_conn_t *gc, const goim_packet_t *packet)
 {
@@ -54,6 +125,13 @@ ngx_goim_op_open(ngx_goim_conn_t *gc, const goim_packet_t *packet)
         return ngx_goim_op_reply(gc, packet, gc->conf->identity
                                              ? GOIM_OP_AUTH_REPLY
                                              : GOIM_OP_AUTH);
+
+    case GOIM_OP_CHANGE_ROOM:
+        return ngx_goim_op_change_room(gc, packet);
+
+    case GOIM_OP_SUB:
+    case GOIM_OP_UNSUB:
+        return ngx_goim_op_subscribe(gc, packet);
 
     default:
         return ngx_goim_op_reply(gc, packet, packet->op);
