@@ -14,6 +14,12 @@
 /* bytes of records that one turn takes before others get theirs */
 #define NGX_GOIM_CHANNEL_TURN  (256 * 1024)
 
+/*
+ * Broadcasts that wait when reading stops: each goes to every connection, and
+ * a reader that has not moved for too long is marked out by the producer.
+ */
+#define NGX_GOIM_CHANNEL_WAITING  32
+
 /* a buffer that one large record needed is given back beyond this */
 #define NGX_GOIM_CHANNEL_KEEP  (1024 * 1024)
 
@@ -551,6 +557,11 @@ ngx_goim_channel_turn(void)
             break;
         }
 
+        if (ngx_goim_sweep_pending() > NGX_GOIM_CHANNEL_WAITING) {
+            rc = NGX_DECLINED;
+            break;
+        }
+
         empty = rc == NGX_AGAIN ? empty + 1 : 0;
     }
 
@@ -579,7 +590,9 @@ ngx_goim_channel_turn_handler(ngx_event_t *ev)
     if (!ngx_goim_sweep_pending()) {
         ngx_goim_channel_ahead = 0;
 
-    } else if (ngx_goim_channel_ahead >= NGX_GOIM_CHANNEL_TURN) {
+    } else if (ngx_goim_channel_ahead >= NGX_GOIM_CHANNEL_TURN
+               || ngx_goim_sweep_pending() > NGX_GOIM_CHANNEL_WAITING)
+    {
 
         /*
          * Reading on would only pile up what has no chance of being sent yet,

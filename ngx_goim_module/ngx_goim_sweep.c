@@ -36,6 +36,7 @@ static ngx_goim_broadcast_t   *ngx_goim_sweep_first;
 static ngx_goim_broadcast_t  **ngx_goim_sweep_last;
 static uint32_t                ngx_goim_sweep_count;  /* of the round */
 static uint32_t                ngx_goim_sweep_next;   /* visits left */
+static uint32_t                ngx_goim_sweep_n;      /* all that wait */
 
 
 void
@@ -168,6 +169,7 @@ ngx_goim_sweep_broadcast(const goim_record_t *record)
 
     *ngx_goim_sweep_last = b;
     ngx_goim_sweep_last = &b->next;
+    ngx_goim_sweep_n++;
 
     return NGX_OK;
 }
@@ -199,6 +201,7 @@ ngx_goim_sweep_end_broadcast(void)
         b = ngx_goim_sweep_first;
         ngx_goim_sweep_first = b->next;
         ngx_goim_sweep_count--;
+        ngx_goim_sweep_n--;
         ngx_free(b);
     }
 
@@ -316,11 +319,15 @@ ngx_goim_sweep_leave(ngx_goim_conn_t *gc)
 }
 
 
+/* 0, or 1 and how many broadcasts wait. */
 ngx_uint_t
 ngx_goim_sweep_pending(void)
 {
-    return !ngx_queue_empty(&ngx_goim_sweep_rooms)
-           || ngx_goim_sweep_first != NULL;
+    if (ngx_queue_empty(&ngx_goim_sweep_rooms) && ngx_goim_sweep_n == 0) {
+        return 0;
+    }
+
+    return 1 + ngx_goim_sweep_n;
 }
 
 
