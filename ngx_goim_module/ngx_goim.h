@@ -29,6 +29,7 @@
  */
 typedef enum {
     NGX_GOIM_CONNECTIONS = 0,   /* gauge: detached from their requests */
+    NGX_GOIM_CONNECTIONS_TCP,   /* gauge: those of them on goim's TCP */
     NGX_GOIM_ROOMS,             /* gauge: rooms with members */
     NGX_GOIM_HANDSHAKES,        /* answered with 101 */
     NGX_GOIM_HANDSHAKE_ERRORS,  /* refused with 400, 405, 426 */
@@ -84,6 +85,14 @@ typedef struct ngx_goim_handshake_s  ngx_goim_handshake_t;
 typedef struct ngx_goim_heartbeat_s  ngx_goim_heartbeat_t;
 
 
+/* What a connection speaks; each has a wire format of its own. */
+typedef enum {
+    NGX_GOIM_WEBSOCKET = 0,
+    NGX_GOIM_TCP,
+    NGX_GOIM_TRANSPORTS
+} ngx_goim_transport_e;
+
+
 /* Configuration */
 
 typedef enum {
@@ -119,6 +128,11 @@ typedef struct {
     ngx_http_complex_value_t   *room;
     ngx_http_complex_value_t   *accepts;
 } ngx_goim_identity_conf_t;
+
+
+typedef struct {
+    ngx_str_t                   tcp_uri;   /* empty: this server speaks HTTP */
+} ngx_http_goim_srv_conf_t;
 
 
 typedef struct {
@@ -169,12 +183,13 @@ typedef enum {
     NGX_GOIM_STATE_DETACH,         /* the answer is known; nothing is read */
     NGX_GOIM_STATE_OPEN,
     NGX_GOIM_STATE_CLOSING         /* our close frame is out or queued; the
-                                      client's, or the end, is awaited */
+                                      client's, or the end, is awaited; on TCP
+                                      the rest of what is queued is sent */
 } ngx_goim_state_e;
 
 
 /*
- * One client.  A cursor into the room's frame log says what it has got: pos,
+ * One client.  A cursor into its room's frame log says what it has got: pos,
  * and, if it could not take all (it "lags"), the block that pos stands in.
  */
 struct ngx_goim_conn_s {
@@ -206,6 +221,7 @@ struct ngx_goim_conn_s {
     ngx_goim_out_t             *in;        /* an incomplete frame */
     ngx_goim_out_t             *message;   /* fragments of a message */
 
+    unsigned                    transport:1;  /* ngx_goim_transport_e */
     unsigned                    state:3;   /* ngx_goim_state_e */
     unsigned                    reason:4;  /* ngx_goim_reason_e, CLOSING */
     unsigned                    close_out:1;  /* close when out is empty */
@@ -237,7 +253,9 @@ struct ngx_goim_room_s {
     uint32_t                    nmembers;
     uint32_t                    nalloc;
 
-    ngx_goim_log_t              log;
+    /* by transport: how many of the members, and what they have to get */
+    uint32_t                    nspeak[NGX_GOIM_TRANSPORTS];
+    ngx_goim_log_t              logs[NGX_GOIM_TRANSPORTS];
 
     /* this wake-up's records, as indexes + 1 into the turn's */
     uint32_t                    first;
@@ -245,13 +263,17 @@ struct ngx_goim_room_s {
 
     /* sweep: members from next_member - 1 down are still to be visited */
     ngx_queue_t                 sweep_queue;
-    uint64_t                    sweep_end; /* the log's end when it began */
+    uint64_t                    sweep_end[NGX_GOIM_TRANSPORTS];
+                                           /* the logs' ends when it began */
     uint32_t                    next_member;
     unsigned                    sweeping:1;
 
     u_char                      name_len;
     u_char                      name[1];
 };
+
+
+#define ngx_goim_conn_log(gc)  (&(gc)->room->logs[(gc)->transport])
 
 
 /* What a worker owns. */
@@ -299,6 +321,15 @@ ngx_uint_t ngx_goim_channel_ready(void);
 
 /* The sweeps are over: reading goes on if it waited for them. */
 void ngx_goim_channel_resume(void);
+
+
+/* ngx_goim_listen.c: goim's TCP protocol, from accept to request */
+
+ngx_int_t ngx_goim_listen_postconfiguration(ngx_conf_t *cf);
+void ngx_goim_listen_init(ngx_cycle_t *cycle);
+
+/* The request was made for a connection that speaks goim's TCP. */
+ngx_uint_t ngx_goim_listen_is_tcp(ngx_http_request_t *r);
 
 
 /* ngx_goim_handshake.c */
@@ -451,8 +482,8 @@ ngx_int_t ngx_goim_send_settle(ngx_goim_conn_t *gc);
 ngx_int_t ngx_goim_send_frames(ngx_goim_conn_t *gc, struct iovec *iov,
     int n);
 
-/* Queues a frame of our own, a packet as op or a control frame.  NGX_ERROR:
- * no memory, or the queue is full. */
+/* Queues a frame of our own, a packet as op or a control frame (there is none
+ * on TCP).  NGX_ERROR: no memory, or the queue is full. */
 ngx_int_t ngx_goim_send_packet(ngx_goim_conn_t *gc, uint16_t ver, int32_t op,
     int32_t seq, const u_char *body, size_t len);
 ngx_int_t ngx_goim_send_push(ngx_goim_conn_t *gc, const goim_record_t *record);
@@ -526,9 +557,12 @@ typedef struct {
     uint32_t                    next;      /* index + 1 of the room's next */
 } ngx_goim_turn_record_t;
 
-/* The length of a push as a frame, and the frame itself; returns its end. */
-size_t ngx_goim_fanout_frame_len(const goim_record_t *record);
-u_char *ngx_goim_fanout_frame(u_char *p, const goim_record_t *record);
+/* The length of a push in a transport's format, and the push itself; returns
+ * its end.  On TCP it is what the WebSocket frame ends with. */
+size_t ngx_goim_fanout_frame_len(const goim_record_t *record,
+    ngx_uint_t transport);
+u_char *ngx_goim_fanout_frame(u_char *p, const goim_record_t *record,
+    ngx_uint_t transport);
 
 void ngx_goim_fanout_record(const goim_record_t *record);
 

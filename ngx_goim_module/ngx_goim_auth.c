@@ -168,7 +168,12 @@ ngx_goim_auth_own_headers(ngx_http_request_t *sr, size_t len)
     sr->headers_in.upgrade = NULL;
     sr->headers_in.connection = NULL;
 
-    ngx_str_set(&transport, "websocket");
+    if (ngx_goim_listen_is_tcp(sr)) {
+        ngx_str_set(&transport, "tcp");
+
+    } else {
+        ngx_str_set(&transport, "websocket");
+    }
 
     if (sr->headers_in.content_length == NULL
         || ngx_goim_auth_add(sr, "X-Real-IP", "x-real-ip",

@@ -96,6 +96,7 @@ ngx_goim_conn_list(ngx_goim_conn_t *gc)
     ngx_goim_worker.conns[ngx_goim_worker.nconns++] = gc;
 
     ngx_goim_count(NGX_GOIM_CONNECTIONS, 1);
+    ngx_goim_count(NGX_GOIM_CONNECTIONS_TCP, gc->transport == NGX_GOIM_TCP);
 
     return NGX_OK;
 }
@@ -119,6 +120,10 @@ ngx_goim_conn_unlist(ngx_goim_conn_t *gc)
     gc->listed = 0;
 
     ngx_goim_count(NGX_GOIM_CONNECTIONS, (uint64_t) -1);
+
+    if (gc->transport == NGX_GOIM_TCP) {
+        ngx_goim_count(NGX_GOIM_CONNECTIONS_TCP, (uint64_t) -1);
+    }
 
     if (ngx_goim_worker.nconns == 0) {
         ngx_free(ngx_goim_worker.conns);
@@ -243,6 +248,13 @@ ngx_goim_conn_begin_close(ngx_goim_conn_t *gc, const u_char *data, size_t len,
 
     gc->state = NGX_GOIM_STATE_CLOSING;
     gc->reason = reason;
+
+    if (gc->transport == NGX_GOIM_TCP) {
+
+        /* as goim does: no word, and no answer to wait for */
+
+        gc->close_out = 1;
+    }
 
     if (ngx_goim_send_control(gc, GOIM_WS_CLOSE, data, len) != NGX_OK) {
         return NGX_ERROR;

@@ -32,10 +32,15 @@ ngx_goim_fanout_packet_len(const goim_record_t *record)
 }
 
 
-/* The nested packets' common header: a frame, and goim's op 9. */
+/* The nested packets' common header: on WebSocket a frame, and goim's op 9;
+ * none on TCP. */
 static u_char *
-ngx_goim_fanout_header(u_char *p, size_t packets)
+ngx_goim_fanout_header(u_char *p, size_t packets, ngx_uint_t transport)
 {
+    if (transport == NGX_GOIM_TCP) {
+        return p;
+    }
+
     p += goim_ws_encode_header(p, GOIM_WS_BINARY,
                                GOIM_PACKET_HEADER_LEN + packets);
 
@@ -54,8 +59,12 @@ ngx_goim_fanout_packet(u_char *p, const goim_record_t *record)
 
 
 static size_t
-ngx_goim_fanout_len(size_t packets)
+ngx_goim_fanout_len(size_t packets, ngx_uint_t transport)
 {
+    if (transport == NGX_GOIM_TCP) {
+        return packets;
+    }
+
     packets += GOIM_PACKET_HEADER_LEN;
 
     return goim_ws_header_len(packets) + packets;
@@ -63,16 +72,18 @@ ngx_goim_fanout_len(size_t packets)
 
 
 size_t
-ngx_goim_fanout_frame_len(const goim_record_t *record)
+ngx_goim_fanout_frame_len(const goim_record_t *record, ngx_uint_t transport)
 {
-    return ngx_goim_fanout_len(ngx_goim_fanout_packet_len(record));
+    return ngx_goim_fanout_len(ngx_goim_fanout_packet_len(record), transport);
 }
 
 
 u_char *
-ngx_goim_fanout_frame(u_char *p, const goim_record_t *record)
+ngx_goim_fanout_frame(u_char *p, const goim_record_t *record,
+    ngx_uint_t transport)
 {
-    p = ngx_goim_fanout_header(p, ngx_goim_fanout_packet_len(record));
+    p = ngx_goim_fanout_header(p, ngx_goim_fanout_packet_len(record),
+                               transport);
 
     return ngx_goim_fanout_packet(p, record);
 }
@@ -118,7 +129,8 @@ ngx_goim_fanout_room(const goim_record_t *record)
  * record that did not go in.
  */
 static uint32_t
-ngx_goim_fanout_room_frame(ngx_goim_room_t *room, uint32_t first)
+ngx_goim_fanout_room_frame(ngx_goim_room_t *room, ngx_uint_t transport,
+    uint32_t first)
 {
     u_char                  *p;
     size_t                   len, packets;
@@ -140,14 +152,16 @@ ngx_goim_fanout_room_frame(ngx_goim_room_t *room, uint32_t first)
         n++;
     }
 
-    p = ngx_goim_log_append(&room->log, ngx_goim_fanout_len(packets), n);
+    p = ngx_goim_log_append(&room->logs[transport],
+                            ngx_goim_fanout_len(packets, transport), n);
 
     if (p == NULL) {
-        ngx_goim_count(NGX_GOIM_DROP_NOMEM, (uint64_t) n * room->nmembers);
+        ngx_goim_count(NGX_GOIM_DROP_NOMEM,
+                       (uint64_t) n * room->nspeak[transport]);
         return end;
     }
 
-    p = ngx_goim_fanout_header(p, packets);
+    p = ngx_goim_fanout_header(p, packets, transport);
 
     for (i = first; i != end; i = ngx_goim_fanout_records[i - 1].next) {
         p = ngx_goim_fanout_packet(p, ngx_goim_fanout_records[i - 1].record);
@@ -161,13 +175,18 @@ static void
 ngx_goim_fanout_finish_rooms(void)
 {
     uint32_t          i, next;
+    ngx_uint_t        t;
     ngx_goim_room_t  *room;
 
     for (i = 0; i < ngx_goim_fanout_nrooms; i++) {
         room = ngx_goim_fanout_rooms[i];
 
-        for (next = room->first; next && room->nmembers; /* void */) {
-            next = ngx_goim_fanout_room_frame(room, next);
+        /* once for each format that a member speaks */
+
+        for (t = 0; t < NGX_GOIM_TRANSPORTS; t++) {
+            for (next = room->first; next && room->nspeak[t]; /* void */) {
+                next = ngx_goim_fanout_room_frame(room, t, next);
+            }
         }
 
         room->first = 0;

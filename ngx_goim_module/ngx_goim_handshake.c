@@ -124,7 +124,7 @@ ngx_goim_handshake_handler(ngx_http_request_t *r)
 {
     ngx_int_t                  rc;
     ngx_str_t                  key;
-    ngx_uint_t                 answered;
+    ngx_uint_t                 answered, transport;
     ngx_goim_identity_t       *id;
     ngx_goim_handshake_t      *hs;
     ngx_http_goim_loc_conf_t  *glcf;
@@ -138,7 +138,12 @@ ngx_goim_handshake_handler(ngx_http_request_t *r)
 
     answered = 0;
 
-    rc = ngx_goim_handshake_check(r, &key, &answered);
+    transport = ngx_goim_listen_is_tcp(r) ? NGX_GOIM_TCP : NGX_GOIM_WEBSOCKET;
+
+    rc = transport == NGX_GOIM_TCP
+         ? (r == r->main ? NGX_OK : NGX_HTTP_BAD_REQUEST)
+         : ngx_goim_handshake_check(r, &key, &answered);
+
     if (rc != NGX_OK || answered) {
         ngx_goim_count(NGX_GOIM_HANDSHAKE_ERRORS, 1);
         return rc;
@@ -168,9 +173,20 @@ ngx_goim_handshake_handler(ngx_http_request_t *r)
     }
 
     hs->conn->id = id;
+    hs->conn->transport = transport;
     ngx_http_set_ctx(r, hs, ngx_http_goim_module);
 
-    rc = ngx_goim_handshake_send(r, &key);
+    if (transport == NGX_GOIM_TCP) {
+
+        /* for the access log */
+
+        r->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
+        rc = NGX_OK;
+
+    } else {
+        rc = ngx_goim_handshake_send(r, &key);
+    }
+
     if (rc != NGX_OK) {
         return rc;
     }
@@ -789,7 +805,9 @@ ngx_goim_handshake_timeout_handler(ngx_event_t *ev)
         return;
     }
 
-    if (hs->conn->state == NGX_GOIM_STATE_SUBREQUEST && !c->buffered) {
+    if (hs->conn->state == NGX_GOIM_STATE_SUBREQUEST && !c->buffered
+        && hs->conn->transport == NGX_GOIM_WEBSOCKET)
+    {
 
         /* the request ends with its subrequest, but not without a word */
 

@@ -1,7 +1,7 @@
 
 /*
- * Bytes to packets: WebSocket frames, fragments, control frames, and what is
- * incomplete.  A connection that sent nothing incomplete holds no buffer.
+ * Bytes to packets: a stream of them on TCP; on WebSocket frames, fragments,
+ * control frames.  And what is incomplete:  A connection that sent nothing incomplete holds no buffer.
  */
 
 
@@ -9,6 +9,8 @@
 
 
 static ngx_int_t ngx_goim_read_frames(ngx_goim_conn_t *gc, u_char *data,
+    size_t *len, ngx_uint_t *code);
+static ngx_int_t ngx_goim_read_packets(ngx_goim_conn_t *gc, u_char *data,
     size_t *len, ngx_uint_t *code);
 
 
@@ -75,7 +77,9 @@ ngx_goim_read_input(ngx_goim_conn_t *gc, u_char *data, size_t len,
     }
 
     used = len;
-    rc = ngx_goim_read_frames(gc, data, &used, code);
+    rc = gc->transport == NGX_GOIM_TCP
+         ? ngx_goim_read_packets(gc, data, &used, code)
+         : ngx_goim_read_frames(gc, data, &used, code);
 
     if (rc == NGX_DONE || rc == NGX_ERROR) {
         return rc;
@@ -290,6 +294,51 @@ ngx_goim_read_frames(ngx_goim_conn_t *gc, u_char *data, size_t *len,
             return rc;
         }
     }
+
+    *len = at;
+
+    return rc;
+}
+
+
+/* As above, on TCP; a length below the header's closes, unlike in goim. */
+static ngx_int_t
+ngx_goim_read_packets(ngx_goim_conn_t *gc, u_char *data, size_t *len,
+    ngx_uint_t *code)
+{
+    size_t         size, at;
+    ngx_int_t      rc;
+    goim_packet_t  packet;
+
+    size = *len;
+    at = 0;
+
+    do {
+        if (!ngx_goim_read_allowed(gc)) {
+            rc = NGX_AGAIN;
+            break;
+        }
+
+        rc = goim_packet_decode(&packet, data + at, size - at,
+                                gc->conf->max_packet - GOIM_PACKET_HEADER_LEN);
+
+        if (rc == GOIM_INVALID) {
+            *code = GOIM_WS_CLOSE_PROTOCOL;
+            return NGX_ERROR;
+        }
+
+        if (rc == GOIM_AGAIN) {
+            rc = NGX_OK;
+            break;
+        }
+
+        at += GOIM_PACKET_HEADER_LEN + packet.body.len;
+
+        ngx_goim_count(NGX_GOIM_PACKETS_IN, 1);
+
+        rc = ngx_goim_op_packet(gc, &packet, code);
+
+    } while (rc == NGX_OK);
 
     *len = at;
 

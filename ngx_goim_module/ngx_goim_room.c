@@ -120,6 +120,7 @@ ngx_goim_room_get(ngx_str_t *name, ngx_log_t *log)
 void
 ngx_goim_room_destroy(ngx_goim_room_t *room)
 {
+    ngx_uint_t         t;
     ngx_goim_room_t  **p;
 
     if (room->nmembers || room->sweeping || room->first) {
@@ -134,7 +135,9 @@ ngx_goim_room_destroy(ngx_goim_room_t *room)
 
     *p = room->next;
 
-    ngx_goim_log_trim(&room->log, room->log.end);
+    for (t = 0; t < NGX_GOIM_TRANSPORTS; t++) {
+        ngx_goim_log_trim(&room->logs[t], room->logs[t].end);
+    }
 
     if (room->members) {
         ngx_free(room->members);
@@ -196,8 +199,10 @@ ngx_goim_room_join(ngx_goim_conn_t *gc, ngx_str_t *name)
     gc->room_index = room->nmembers;
     room->members[room->nmembers++] = gc;
 
-    gc->pos = room->log.end;
-    gc->seen = room->log.messages;
+    room->nspeak[gc->transport]++;
+
+    gc->pos = room->logs[gc->transport].end;
+    gc->seen = room->logs[gc->transport].messages;
     gc->due = 0;
 
     return NGX_OK;
@@ -218,6 +223,8 @@ ngx_goim_room_leave(ngx_goim_conn_t *gc)
     }
 
     (void) ngx_goim_send_settle(gc);
+
+    room->nspeak[gc->transport]--;
 
     last = room->members[--room->nmembers];
     room->members[gc->room_index] = last;

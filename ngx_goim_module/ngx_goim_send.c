@@ -84,16 +84,22 @@ ngx_goim_send_packet(ngx_goim_conn_t *gc, uint16_t ver, int32_t op,
     int32_t seq, const u_char *body, size_t len)
 {
     u_char  *p, *start;
-    size_t   size;
+    size_t   size, header;
 
     size = GOIM_PACKET_HEADER_LEN + len;
+    header = gc->transport == NGX_GOIM_TCP ? 0 : goim_ws_header_len(size);
 
-    start = ngx_goim_send_queue(gc, goim_ws_header_len(size) + size);
+    start = ngx_goim_send_queue(gc, header + size);
     if (start == NULL) {
         return NGX_ERROR;
     }
 
-    p = start + goim_ws_encode_header(start, GOIM_WS_BINARY, size);
+    p = start;
+
+    if (header) {
+        p += goim_ws_encode_header(p, GOIM_WS_BINARY, size);
+    }
+
     p = goim_packet_encode_header(p, ver, op, seq, len);
 
     if (len) {
@@ -112,14 +118,14 @@ ngx_goim_send_push(ngx_goim_conn_t *gc, const goim_record_t *record)
     u_char  *p;
     size_t   len;
 
-    len = ngx_goim_fanout_frame_len(record);
+    len = ngx_goim_fanout_frame_len(record, gc->transport);
 
     p = ngx_goim_send_queue(gc, len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    (void) ngx_goim_fanout_frame(p, record);
+    (void) ngx_goim_fanout_frame(p, record, gc->transport);
 
     gc->out->end += len;
     gc->out->messages++;
@@ -133,6 +139,10 @@ ngx_goim_send_control(ngx_goim_conn_t *gc, ngx_uint_t opcode,
     const u_char *data, size_t len)
 {
     u_char  *p, *start;
+
+    if (gc->transport == NGX_GOIM_TCP) {
+        return NGX_OK;
+    }
 
     start = ngx_goim_send_queue(gc, 2 + len);
     if (start == NULL) {
@@ -169,7 +179,7 @@ ngx_goim_send_used_out(ngx_goim_conn_t *gc, size_t n)
 static uint64_t
 ngx_goim_send_log_pending(ngx_goim_conn_t *gc)
 {
-    return gc->room ? gc->room->log.end - gc->pos : 0;
+    return gc->room ? ngx_goim_conn_log(gc)->end - gc->pos : 0;
 }
 
 
@@ -186,7 +196,7 @@ ngx_goim_send_lag(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
     }
 
     if (gc->block) {
-        ngx_goim_log_release(&gc->room->log, gc->block);
+        ngx_goim_log_release(ngx_goim_conn_log(gc), gc->block);
     }
 
     gc->block = b;
@@ -209,7 +219,7 @@ ngx_goim_send_dropped(ngx_goim_conn_t *gc, ngx_goim_counter_e reason)
 {
     uint32_t  n;
 
-    n = gc->room->log.messages - gc->seen;
+    n = ngx_goim_conn_log(gc)->messages - gc->seen;
 
     if (n) {
         ngx_goim_count(reason, n);
@@ -276,7 +286,7 @@ ngx_goim_send_cut(ngx_goim_conn_t *gc, ngx_goim_block_t *b,
 
     ngx_goim_send_dropped(gc, reason);
 
-    gc->pos = gc->room->log.end;
+    gc->pos = ngx_goim_conn_log(gc)->end;
     gc->due = 0;
 
     ngx_goim_send_lag(gc, NULL);
@@ -294,7 +304,7 @@ ngx_goim_send_settle(ngx_goim_conn_t *gc)
         return NGX_OK;
     }
 
-    b = gc->block ? gc->block : ngx_goim_log_block(&gc->room->log, gc->pos);
+    b = gc->block ? gc->block : ngx_goim_log_block(ngx_goim_conn_log(gc), gc->pos);
 
     return ngx_goim_send_cut(gc, b, NGX_GOIM_DROP_CLOSED);
 }
@@ -309,7 +319,7 @@ ngx_goim_send_settle_log(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
     pending = ngx_goim_send_log_pending(gc);
 
     if (pending == 0) {
-        ngx_goim_send_delivered(gc, gc->room->log.messages);
+        ngx_goim_send_delivered(gc, ngx_goim_conn_log(gc)->messages);
         ngx_goim_send_lag(gc, NULL);
         return NGX_OK;
     }
@@ -378,7 +388,7 @@ ngx_goim_send_prepare(ngx_goim_conn_t *gc, ngx_goim_send_t *s)
 
     if (ngx_goim_send_log_pending(gc)) {
         s->block = gc->block ? gc->block
-                             : ngx_goim_log_block(&gc->room->log, gc->pos);
+                             : ngx_goim_log_block(ngx_goim_conn_log(gc), gc->pos);
     }
 
     if (gc->due) {
@@ -393,7 +403,7 @@ ngx_goim_send_prepare(ngx_goim_conn_t *gc, ngx_goim_send_t *s)
 
     if (s->block) {
         ngx_goim_send_add_log(s, s->block, gc->pos + gc->due,
-                              gc->room->log.end);
+                              ngx_goim_conn_log(gc)->end);
     }
 }
 

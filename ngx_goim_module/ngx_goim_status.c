@@ -13,6 +13,7 @@ static ngx_int_t ngx_goim_status_handler(ngx_http_request_t *r);
 
 static const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
     "connections",
+    "connections_tcp",
     "rooms",
     "handshakes",
     "handshake_errors",

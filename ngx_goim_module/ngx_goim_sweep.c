@@ -21,6 +21,7 @@ struct ngx_goim_broadcast_s {
     ngx_goim_broadcast_t  *next;
     int32_t                op;
     size_t                 len;
+    size_t                 header;  /* of it, that TCP does not have */
     u_char                 data[1];
 };
 
@@ -65,7 +66,12 @@ ngx_goim_sweep_now(void)
 static void
 ngx_goim_sweep_begin(ngx_goim_room_t *room)
 {
-    room->sweep_end = room->log.end;
+    ngx_uint_t  t;
+
+    for (t = 0; t < NGX_GOIM_TRANSPORTS; t++) {
+        room->sweep_end[t] = room->logs[t].end;
+    }
+
     room->next_member = room->nmembers;
 }
 
@@ -106,6 +112,7 @@ static void
 ngx_goim_sweep_slice(ngx_goim_room_t *room)
 {
     uint32_t          n;
+    ngx_uint_t        t, more;
     ngx_goim_conn_t  *gc;
 
     for (n = 0; n < NGX_GOIM_SWEEP_VISITS && room->next_member; n++) {
@@ -116,7 +123,7 @@ ngx_goim_sweep_slice(ngx_goim_room_t *room)
 
         gc = room->members[room->next_member];
 
-        if (gc->pos != room->log.end) {
+        if (gc->pos != room->logs[gc->transport].end) {
             (void) ngx_goim_conn_flush(gc);
         }
     }
@@ -130,9 +137,14 @@ ngx_goim_sweep_slice(ngx_goim_room_t *room)
         return;
     }
 
-    ngx_goim_log_trim(&room->log, room->sweep_end);
+    more = 0;
 
-    if (room->log.end != room->sweep_end && room->nmembers) {
+    for (t = 0; t < NGX_GOIM_TRANSPORTS; t++) {
+        ngx_goim_log_trim(&room->logs[t], room->sweep_end[t]);
+        more |= room->logs[t].end != room->sweep_end[t];
+    }
+
+    if (more && room->nmembers) {
         ngx_goim_sweep_begin(room);
         return;
     }
@@ -154,7 +166,7 @@ ngx_goim_sweep_broadcast(const goim_record_t *record)
         return NGX_OK;
     }
 
-    len = ngx_goim_fanout_frame_len(record);
+    len = ngx_goim_fanout_frame_len(record, NGX_GOIM_WEBSOCKET);
 
     b = ngx_alloc(offsetof(ngx_goim_broadcast_t, data) + len,
                   ngx_goim_worker.cycle->log);
@@ -165,7 +177,8 @@ ngx_goim_sweep_broadcast(const goim_record_t *record)
     b->next = NULL;
     b->op = record->op;
     b->len = len;
-    (void) ngx_goim_fanout_frame(b->data, record);
+    b->header = len - ngx_goim_fanout_frame_len(record, NGX_GOIM_TCP);
+    (void) ngx_goim_fanout_frame(b->data, record, NGX_GOIM_WEBSOCKET);
 
     *ngx_goim_sweep_last = b;
     ngx_goim_sweep_last = &b->next;
@@ -215,6 +228,7 @@ static void
 ngx_goim_sweep_visit(ngx_goim_conn_t *gc)
 {
     int                    n;
+    size_t                 header;
     uint32_t               i;
     struct iovec           iov[NGX_GOIM_SWEEP_FRAMES];
     ngx_goim_broadcast_t  *b;
@@ -233,8 +247,10 @@ ngx_goim_sweep_visit(ngx_goim_conn_t *gc)
             continue;
         }
 
-        iov[n].iov_base = b->data;
-        iov[n].iov_len = b->len;
+        header = gc->transport == NGX_GOIM_TCP ? b->header : 0;
+
+        iov[n].iov_base = b->data + header;
+        iov[n].iov_len = b->len - header;
         n++;
     }
 

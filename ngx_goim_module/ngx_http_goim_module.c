@@ -12,15 +12,19 @@
                                    + GOIM_PACKET_MAX_BODY)
 
 
+static ngx_int_t ngx_http_goim_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_goim_init_process(ngx_cycle_t *cycle);
 static void ngx_http_goim_exit_process(ngx_cycle_t *cycle);
 
 static void *ngx_http_goim_create_main_conf(ngx_conf_t *cf);
 static char *ngx_http_goim_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_http_goim_create_srv_conf(ngx_conf_t *cf);
 static void *ngx_http_goim_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_goim_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_goim(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_http_goim_tcp(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_goim_auth(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_goim_identity(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -74,6 +78,13 @@ static ngx_command_t  ngx_http_goim_commands[] = {
       0,
       NULL },
 
+    { ngx_string("goim_tcp"),
+      NGX_HTTP_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_http_goim_tcp,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("goim_auth"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_goim_auth,
@@ -123,12 +134,12 @@ static ngx_command_t  ngx_http_goim_commands[] = {
 
 static ngx_http_module_t  ngx_http_goim_module_ctx = {
     NULL,                           /* preconfiguration */
-    NULL,                           /* postconfiguration */
+    ngx_goim_listen_postconfiguration,  /* postconfiguration */
 
     ngx_http_goim_create_main_conf, /* create main configuration */
     ngx_http_goim_init_main_conf,   /* init main configuration */
 
-    NULL,                           /* create server configuration */
+    ngx_http_goim_create_srv_conf,  /* create server configuration */
     NULL,                           /* merge server configuration */
 
     ngx_http_goim_create_loc_conf,  /* create location configuration */
@@ -142,7 +153,7 @@ ngx_module_t  ngx_http_goim_module = {
     ngx_http_goim_commands,         /* module directives */
     NGX_HTTP_MODULE,                /* module type */
     NULL,                           /* init master */
-    NULL,                           /* init module */
+    ngx_http_goim_init_module,      /* init module */
     ngx_http_goim_init_process,     /* init process */
     NULL,                           /* init thread */
     NULL,                           /* exit thread */
@@ -153,6 +164,16 @@ ngx_module_t  ngx_http_goim_module = {
 
 
 ngx_goim_worker_t  ngx_goim_worker;
+
+
+/* Never an error: it would end the master. */
+static ngx_int_t
+ngx_http_goim_init_module(ngx_cycle_t *cycle)
+{
+    ngx_goim_listen_init(cycle);
+
+    return NGX_OK;
+}
 
 
 /*
@@ -248,6 +269,13 @@ ngx_http_goim_init_main_conf(ngx_conf_t *cf, void *conf)
 
 
 static void *
+ngx_http_goim_create_srv_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_goim_srv_conf_t));
+}
+
+
+static void *
 ngx_http_goim_create_loc_conf(ngx_conf_t *cf)
 {
     ngx_http_goim_loc_conf_t  *glcf;
@@ -329,6 +357,30 @@ ngx_http_goim(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_goim_handshake_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_goim_tcp(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_goim_srv_conf_t  *gscf = conf;
+
+    ngx_str_t  *value;
+
+    if (gscf->tcp_uri.len) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0 || value[1].data[0] != '/') {
+        return "takes the uri of a location with \"goim\", beginning with "
+               "\"/\"";
+    }
+
+    gscf->tcp_uri = value[1];
 
     return NGX_CONF_OK;
 }

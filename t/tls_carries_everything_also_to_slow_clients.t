@@ -12,8 +12,7 @@ use Test::Goim tests => 12;
 
 use Test::Goim::Packet qw(packet frame OP_HEARTBEAT WS_PING);
 
-my $goim = Test::Goim->new(workers => 1,
-                           servers => <<'CONF', http => <<'HTTP');
+my $goim = Test::Goim->new(workers => 1, servers => <<'CONF', http => <<'HTTP');
 server {
     listen 127.0.0.1:%%PORT_tls%% ssl sndbuf=64k;
     ssl_certificate %%DIR%%/cert.pem;

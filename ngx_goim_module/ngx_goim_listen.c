@@ -1,0 +1,437 @@
+
+/*
+ * goim's TCP protocol: the accept handler of goim_tcp servers, the PROXY
+ * header and TLS in front of it, and the request that is made for a connection
+ * that never sends one.
+ */
+
+
+#include "ngx_goim.h"
+
+
+static void ngx_goim_listen_accept(ngx_connection_t *c);
+static void ngx_goim_listen_proxy_handler(ngx_event_t *rev);
+static void ngx_goim_listen_begin(ngx_connection_t *c);
+static void ngx_goim_listen_request(ngx_connection_t *c);
+static ngx_int_t ngx_goim_listen_header_filter(ngx_http_request_t *r);
+
+#if (NGX_HTTP_SSL)
+static void ngx_goim_listen_ssl(ngx_connection_t *c);
+static void ngx_goim_listen_ssl_handler(ngx_connection_t *c);
+#endif
+
+
+static ngx_http_output_header_filter_pt  ngx_goim_listen_next_header_filter;
+
+
+/*
+ * What speaks TCP is an address, not a server name: the default server of the
+ * "listen" decides, before a byte is read.
+ */
+static ngx_http_goim_srv_conf_t *
+ngx_goim_listen_conf(ngx_http_connection_t *hc)
+{
+    ngx_http_core_srv_conf_t  *cscf;
+
+    cscf = hc->addr_conf->default_server;
+
+    return cscf->ctx->srv_conf[ngx_http_goim_module.ctx_index];
+}
+
+
+ngx_uint_t
+ngx_goim_listen_is_tcp(ngx_http_request_t *r)
+{
+    ngx_http_connection_t  *hc;
+
+    /* a subrequest has none of its own; QUIC's have no address */
+
+    hc = r->main->http_connection;
+
+    return hc && hc->addr_conf && ngx_goim_listen_conf(hc)->tcp_uri.len != 0;
+}
+
+
+/* Configuration */
+
+static ngx_int_t
+ngx_goim_listen_check_addr(ngx_conf_t *cf, ngx_http_conf_addr_t *addr,
+    ngx_uint_t *used)
+{
+    ngx_uint_t                   i;
+    ngx_http_core_srv_conf_t   **cscfp;
+    ngx_http_goim_srv_conf_t    *gscf;
+
+    cscfp = addr->servers.elts;
+
+    for (i = 0; i < addr->servers.nelts; i++) {
+        gscf = cscfp[i]->ctx->srv_conf[ngx_http_goim_module.ctx_index];
+
+        if (gscf->tcp_uri.len == 0) {
+            continue;
+        }
+
+        *used = 1;
+
+        if (cscfp[i] != addr->default_server) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"goim_tcp\" in a server that is not the default "
+                          "of its \"listen %V\": make it the only one there, "
+                          "or its default_server", &addr->opt.addr_text);
+            return NGX_ERROR;
+        }
+
+        if (addr->opt.http2
+#if (NGX_HTTP_V3)
+            || addr->opt.quic
+#endif
+           )
+        {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"goim_tcp\" does not go with \"http2\" or "
+                          "\"quic\" on \"listen %V\"", &addr->opt.addr_text);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_goim_listen_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_uint_t                   i, k, used;
+    ngx_http_conf_port_t        *port;
+    ngx_http_conf_addr_t        *addr;
+    ngx_http_core_main_conf_t   *cmcf;
+
+    used = 0;
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    if (cmcf->ports == NULL) {
+        return NGX_OK;
+    }
+
+    port = cmcf->ports->elts;
+
+    for (i = 0; i < cmcf->ports->nelts; i++) {
+        addr = port[i].addrs.elts;
+
+        for (k = 0; k < port[i].addrs.nelts; k++) {
+            if (ngx_goim_listen_check_addr(cf, &addr[k], &used) != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    if (used) {
+        ngx_goim_listen_next_header_filter = ngx_http_top_header_filter;
+        ngx_http_top_header_filter = ngx_goim_listen_header_filter;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Runs again in each cycle.  The listeners of stream, mail and QUIC have other
+ * types in ls->servers and are left alone; so is every one of http that
+ * another module has taken.
+ */
+void
+ngx_goim_listen_init(ngx_cycle_t *cycle)
+{
+    ngx_uint_t        i;
+    ngx_listening_t  *ls;
+
+    ls = cycle->listening.elts;
+
+    for (i = 0; i < cycle->listening.nelts; i++) {
+        if (ls[i].handler == ngx_http_init_connection
+            && ls[i].type == SOCK_STREAM)
+        {
+            ls[i].handler = ngx_goim_listen_accept;
+        }
+    }
+}
+
+
+/* Accepting */
+
+static void
+ngx_goim_listen_accept(ngx_connection_t *c)
+{
+    ngx_uint_t               ready;
+    ngx_event_t             *rev;
+    ngx_http_connection_t   *hc;
+
+    rev = c->read;
+
+    /* with "deferred" it would begin to parse HTTP at once */
+
+    ready = rev->ready;
+    rev->ready = 0;
+
+    ngx_http_init_connection(c);
+
+    if (c->fd == (ngx_socket_t) -1 || c->destroyed) {
+        return;
+    }
+
+    rev->ready = ready;
+    hc = c->data;
+
+    if (ngx_goim_listen_conf(hc)->tcp_uri.len == 0) {
+
+        /* HTTP on another address of the same socket */
+
+        if (ready) {
+            ngx_post_event(rev, &ngx_posted_events);
+        }
+
+        return;
+    }
+
+    if (hc->proxy_protocol) {
+        rev->handler = ngx_goim_listen_proxy_handler;
+
+        if (ready) {
+            ngx_post_event(rev, &ngx_posted_events);
+        }
+
+        return;
+    }
+
+    ngx_goim_listen_begin(c);
+}
+
+
+static void
+ngx_goim_listen_proxy_handler(ngx_event_t *rev)
+{
+    u_char            *p, buf[NGX_PROXY_PROTOCOL_MAX_HEADER];
+    ssize_t            n;
+    size_t             size;
+    ngx_err_t          err;
+    ngx_connection_t  *c;
+
+    c = rev->data;
+
+    if (rev->timedout || c->close) {
+        ngx_http_close_connection(c);
+        return;
+    }
+
+    n = recv(c->fd, (char *) buf, sizeof(buf), MSG_PEEK);
+    err = ngx_socket_errno;
+
+    if (n == -1 && err == NGX_EAGAIN) {
+        rev->ready = 0;
+
+        if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+            ngx_http_close_connection(c);
+        }
+
+        return;
+    }
+
+    if (n <= 0) {
+        ngx_http_close_connection(c);
+        return;
+    }
+
+    p = ngx_proxy_protocol_read(c, buf, buf + n);
+    if (p == NULL) {
+        ngx_http_close_connection(c);
+        return;
+    }
+
+    size = p - buf;
+
+    if (c->recv(c, buf, size) != (ssize_t) size) {
+        ngx_http_close_connection(c);
+        return;
+    }
+
+    ngx_goim_listen_begin(c);
+}
+
+
+static void
+ngx_goim_listen_begin(ngx_connection_t *c)
+{
+#if (NGX_HTTP_SSL)
+
+    ngx_http_connection_t  *hc;
+
+    hc = c->data;
+
+    if (hc->ssl) {
+        ngx_goim_listen_ssl(c);
+        return;
+    }
+
+#endif
+
+    ngx_goim_listen_request(c);
+}
+
+
+#if (NGX_HTTP_SSL)
+
+static void
+ngx_goim_listen_ssl(ngx_connection_t *c)
+{
+    ngx_int_t                 rc;
+    ngx_http_connection_t    *hc;
+    ngx_http_ssl_srv_conf_t  *sscf;
+
+    hc = c->data;
+    sscf = ngx_http_get_module_srv_conf(hc->conf_ctx, ngx_http_ssl_module);
+
+    c->log->action = "SSL handshaking";
+
+    if (ngx_tcp_nodelay(c) != NGX_OK
+        || ngx_ssl_create_connection(&sscf->ssl, c, NGX_SSL_BUFFER) != NGX_OK)
+    {
+        ngx_http_close_connection(c);
+        return;
+    }
+
+    ngx_reusable_connection(c, 0);
+
+    rc = ngx_ssl_handshake(c);
+
+    if (rc == NGX_AGAIN) {
+        c->ssl->handler = ngx_goim_listen_ssl_handler;
+        return;
+    }
+
+    ngx_goim_listen_ssl_handler(c);
+}
+
+
+static void
+ngx_goim_listen_ssl_handler(ngx_connection_t *c)
+{
+    if (!c->ssl->handshaked) {
+        ngx_http_close_connection(c);
+        return;
+    }
+
+    c->ssl->no_wait_shutdown = 1;
+
+    ngx_goim_listen_request(c);
+}
+
+#endif
+
+
+/* The request */
+
+/*
+ * As much of a parsed request as nginx's phases look at: an empty header
+ * list, and a header_in that is empty but real (nginx looks into it when a
+ * refused request might be kept alive).
+ */
+static ngx_int_t
+ngx_goim_listen_fill_request(ngx_http_request_t *r, ngx_str_t *uri)
+{
+    u_char  *p;
+
+    if (ngx_list_init(&r->headers_in.headers, r->pool, 4,
+                      sizeof(ngx_table_elt_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* for logs: what it would have been */
+
+    r->request_line.len = sizeof("GET ") - 1 + uri->len;
+    p = ngx_pnalloc(r->pool, r->request_line.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    r->request_line.data = p;
+    p = ngx_cpymem(p, "GET ", sizeof("GET ") - 1);
+    ngx_memcpy(p, uri->data, uri->len);
+
+    r->method = NGX_HTTP_GET;
+    ngx_str_set(&r->method_name, "GET");
+    ngx_str_set(&r->http_protocol, "goim");
+
+    r->uri = *uri;
+    r->unparsed_uri = *uri;
+    r->valid_unparsed_uri = 1;
+
+    r->headers_in.connection_type = NGX_HTTP_CONNECTION_CLOSE;
+    r->keepalive = 0;
+    r->lingering_close = 0;
+
+    ngx_http_set_exten(r);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_goim_listen_request(ngx_connection_t *c)
+{
+    ngx_http_request_t        *r;
+    ngx_http_connection_t     *hc;
+    ngx_http_goim_srv_conf_t  *gscf;
+
+    hc = c->data;
+    gscf = ngx_goim_listen_conf(hc);
+
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
+
+    ngx_reusable_connection(c, 0);
+
+    c->buffer = ngx_create_temp_buf(c->pool, 8);
+    if (c->buffer == NULL) {
+        ngx_http_close_connection(c);
+        return;
+    }
+
+    r = ngx_http_create_request(c);
+    if (r == NULL) {
+        ngx_http_close_connection(c);
+        return;
+    }
+
+    c->data = r;
+    c->log->action = "accepting goim client";
+
+    if (ngx_goim_listen_fill_request(r, &gscf->tcp_uri) != NGX_OK) {
+        ngx_http_free_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        ngx_http_close_connection(c);
+        return;
+    }
+
+    ngx_http_process_request(r);
+
+    /* else an auth_request would wait for the client's next byte */
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/*
+ * Responses are HTTP's, and mean nothing to a goim client: it is told by the
+ * end of its connection.  The status stands in the access log.
+ */
+static ngx_int_t
+ngx_goim_listen_header_filter(ngx_http_request_t *r)
+{
+    if (r != r->main || !ngx_goim_listen_is_tcp(r)) {
+        return ngx_goim_listen_next_header_filter(r);
+    }
+
+    return NGX_ERROR;
+}
