@@ -243,8 +243,11 @@ sub leftovers {
                 && index("\0$env\0", "\0GOIM_TEST_DIR=$dir\0") >= 0;
         }
 
-        next if !$ours;
-        push @found, "$pid " . command_line($pid);
+        # one without a command line is ending, its memory given back
+        my $line = $ours ? command_line($pid) : '';
+        next if $line eq '';
+
+        push @found, "$pid $line";
         CORE::kill('KILL', $pid);
     }
 
