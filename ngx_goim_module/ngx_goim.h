@@ -30,6 +30,7 @@
 typedef enum {
     NGX_GOIM_CONNECTIONS = 0,   /* gauge: detached from their requests */
     NGX_GOIM_CONNECTIONS_TCP,   /* gauge: those of them on goim's TCP */
+    NGX_GOIM_HANDSHAKING,       /* gauge: not yet detached */
     NGX_GOIM_ROOMS,             /* gauge: rooms with members */
     NGX_GOIM_HANDSHAKES,        /* answered with 101 */
     NGX_GOIM_HANDSHAKE_ERRORS,  /* refused with 400, 405, 426 */
@@ -56,7 +57,7 @@ typedef enum {
     NGX_GOIM_CHANNEL_RETURNED,  /* times the producer went on without us */
 
     NGX_GOIM_CLOSED,            /* the first of the reasons below */
-    NGX_GOIM_CLOSED_LAST = NGX_GOIM_CLOSED + 9,
+    NGX_GOIM_CLOSED_LAST = NGX_GOIM_CLOSED + 8,
 
     NGX_GOIM_COUNTERS
 } ngx_goim_counter_e;
@@ -173,6 +174,8 @@ struct ngx_goim_out_s {
     uint32_t                    end;
     uint32_t                    size;      /* of data */
     uint32_t                    messages;  /* pushes among the bytes */
+    uint32_t                    saved;     /* bytes that were put in front, in
+                                              addition to the queue's limit */
     u_char                      data[1];
 };
 
@@ -287,7 +290,6 @@ typedef struct {
     ngx_goim_conn_t           **conns;     /* all that are listed */
     uint32_t                    nconns;
     uint32_t                    nconns_alloc;
-    uint32_t                    npending;  /* handshakes under way */
 
     unsigned                    exiting:1;
     unsigned                    broken:1;  /* the channel is, and it was
@@ -339,6 +341,9 @@ ngx_int_t ngx_goim_handshake_handler(ngx_http_request_t *r);
 /* The auth packet came (ngx_goim_op.c): asks, and reads on afterwards. */
 ngx_int_t ngx_goim_handshake_auth(ngx_goim_conn_t *gc,
     const goim_packet_t *packet);
+
+/* The request is about to end: a close frame, if one can still be sent. */
+void ngx_goim_handshake_last_word(ngx_goim_handshake_t *hs, ngx_uint_t code);
 
 /* The answer is known: the connection leaves its request when it can. */
 void ngx_goim_handshake_detach(ngx_goim_handshake_t *hs);

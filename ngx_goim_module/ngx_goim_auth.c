@@ -68,30 +68,28 @@ ngx_goim_auth_add(ngx_http_request_t *sr, const char *name, const char *lower,
 
 /* The client's address goes behind those that its own proxies have added. */
 static ngx_int_t
-ngx_goim_auth_forwarded_for(ngx_http_request_t *sr, ngx_str_t *forwarded)
+ngx_goim_auth_join(ngx_pool_t *pool, ngx_str_t *list, ngx_str_t *item)
 {
-    u_char     *p;
-    ngx_str_t   value, *addr;
+    u_char  *p, *start;
 
-    addr = &sr->connection->addr_text;
+    if (list->len == 0) {
+        *list = *item;
+        return NGX_OK;
+    }
 
-    value.len = (forwarded ? forwarded->len + 2 : 0) + addr->len;
-    value.data = ngx_pnalloc(sr->pool, value.len);
-    if (value.data == NULL) {
+    start = ngx_pnalloc(pool, list->len + 2 + item->len);
+    if (start == NULL) {
         return NGX_ERROR;
     }
 
-    p = value.data;
+    p = ngx_cpymem(start, list->data, list->len);
+    p = ngx_cpymem(p, ", ", 2);
+    p = ngx_cpymem(p, item->data, item->len);
 
-    if (forwarded) {
-        p = ngx_cpymem(p, forwarded->data, forwarded->len);
-        p = ngx_cpymem(p, ", ", 2);
-    }
+    list->data = start;
+    list->len = p - start;
 
-    ngx_memcpy(p, addr->data, addr->len);
-
-    return ngx_goim_auth_add(sr, "X-Forwarded-For", "x-forwarded-for", &value)
-           ? NGX_OK : NGX_ERROR;
+    return NGX_OK;
 }
 
 
@@ -102,7 +100,7 @@ ngx_goim_auth_forwarded_for(ngx_http_request_t *sr, ngx_str_t *forwarded)
 static ngx_int_t
 ngx_goim_auth_headers(ngx_http_request_t *sr, ngx_http_request_t *r)
 {
-    ngx_str_t         *forwarded;
+    ngx_str_t          forwarded;
     ngx_uint_t         i;
     ngx_list_part_t   *part;
     ngx_table_elt_t   *h, *copy;
@@ -114,7 +112,7 @@ ngx_goim_auth_headers(ngx_http_request_t *sr, ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    forwarded = NULL;
+    ngx_str_null(&forwarded);
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
         h = part->elts;
@@ -130,7 +128,12 @@ ngx_goim_auth_headers(ngx_http_request_t *sr, ngx_http_request_t *r)
                                    (u_char *) "x-forwarded-for", 15)
                    == 0)
             {
-                forwarded = &h[i].value;
+                if (ngx_goim_auth_join(r->pool, &forwarded, &h[i].value)
+                    != NGX_OK)
+                {
+                    return NGX_ERROR;
+                }
+
                 continue;
             }
 
@@ -143,7 +146,16 @@ ngx_goim_auth_headers(ngx_http_request_t *sr, ngx_http_request_t *r)
         }
     }
 
-    return ngx_goim_auth_forwarded_for(sr, forwarded);
+    if (ngx_goim_auth_join(r->pool, &forwarded, &r->connection->addr_text)
+        != NGX_OK
+        || ngx_goim_auth_add(sr, "X-Forwarded-For", "x-forwarded-for",
+                             &forwarded)
+           == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -280,14 +292,25 @@ ngx_goim_auth_start(ngx_goim_handshake_t *hs, goim_str_t token)
 }
 
 
-/* May run more than once, and before an end of the whole request. */
+/*
+ * May run more than once, and before an end of the whole request, which it is
+ * if the location failed in a way that nginx has no response for.
+ */
 static ngx_int_t
 ngx_goim_auth_done(ngx_http_request_t *sr, void *data, ngx_int_t rc)
 {
     ngx_goim_handshake_t  *hs = data;
 
-    hs->done = 1;
     hs->status = sr->headers_out.status;
+
+    if ((rc == NGX_ERROR || rc == NGX_HTTP_CLOSE) && !hs->done
+        && !sr->connection->error)
+    {
+        ngx_goim_count(NGX_GOIM_AUTH_FAILED, 1);
+        ngx_goim_handshake_last_word(hs, GOIM_WS_CLOSE_TRY_LATER);
+    }
+
+    hs->done = 1;
 
     return rc;
 }

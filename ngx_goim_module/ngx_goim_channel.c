@@ -539,7 +539,7 @@ static ngx_uint_t
 ngx_goim_channel_turn(void)
 {
     size_t            used;
-    uint32_t          i, empty;
+    uint32_t          empty;
     ngx_int_t         rc;
 
     static uint32_t   lane;
@@ -548,7 +548,7 @@ ngx_goim_channel_turn(void)
     empty = 0;
     rc = NGX_AGAIN;
 
-    for (i = 0; empty < ngx_goim_worker.channel->lanes; i++) {
+    while (empty < ngx_goim_worker.channel->lanes) {
         lane = (lane + 1) % ngx_goim_worker.channel->lanes;
 
         rc = ngx_goim_channel_read_lane(lane, &used);

@@ -81,7 +81,7 @@ ngx_goim_handshake_create(ngx_http_request_t *r)
     cln->handler = ngx_goim_handshake_cleanup;
     cln->data = hs;
 
-    ngx_goim_worker.npending++;
+    ngx_goim_count(NGX_GOIM_HANDSHAKING, 1);
 
     return hs;
 }
@@ -93,7 +93,7 @@ ngx_goim_handshake_cleanup(void *data)
 {
     ngx_goim_handshake_t  *hs = data;
 
-    ngx_goim_worker.npending--;
+    ngx_goim_count(NGX_GOIM_HANDSHAKING, (uint64_t) -1);
 
     if (hs->detach.posted) {
         ngx_delete_posted_event(&hs->detach);
@@ -779,10 +779,30 @@ ngx_goim_handshake_detach_handler(ngx_event_t *ev)
 }
 
 
+void
+ngx_goim_handshake_last_word(ngx_goim_handshake_t *hs, ngx_uint_t code)
+{
+    u_char             frame[4];
+    ngx_connection_t  *c;
+
+    c = hs->request->connection;
+
+    if (c->buffered || c->error || hs->conn->transport == NGX_GOIM_TCP) {
+        return;
+    }
+
+    frame[0] = 0x80 | GOIM_WS_CLOSE;
+    frame[1] = 2;
+    frame[2] = (u_char) (code >> 8);
+    frame[3] = (u_char) code;
+
+    (void) c->send(c, frame, sizeof(frame));
+}
+
+
 static void
 ngx_goim_handshake_timeout_handler(ngx_event_t *ev)
 {
-    u_char                 frame[4];
     ngx_connection_t      *c;
     ngx_goim_handshake_t  *hs;
 
@@ -805,18 +825,11 @@ ngx_goim_handshake_timeout_handler(ngx_event_t *ev)
         return;
     }
 
-    if (hs->conn->state == NGX_GOIM_STATE_SUBREQUEST && !c->buffered
-        && hs->conn->transport == NGX_GOIM_WEBSOCKET)
-    {
+    if (hs->conn->state == NGX_GOIM_STATE_SUBREQUEST) {
 
-        /* the request ends with its subrequest, but not without a word */
+        /* the request ends with its subrequest */
 
-        frame[0] = 0x80 | GOIM_WS_CLOSE;
-        frame[1] = 2;
-        frame[2] = GOIM_WS_CLOSE_TRY_LATER >> 8;
-        frame[3] = GOIM_WS_CLOSE_TRY_LATER & 0xff;
-
-        (void) c->send(c, frame, sizeof(frame));
+        ngx_goim_handshake_last_word(hs, GOIM_WS_CLOSE_TRY_LATER);
     }
 
     ngx_http_finalize_request(hs->request, NGX_ERROR);

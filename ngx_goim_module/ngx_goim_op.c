@@ -67,7 +67,11 @@ ngx_goim_op_change_room(ngx_goim_conn_t *gc, const goim_packet_t *packet)
         return ngx_goim_op_echo(gc, packet, GOIM_OP_CHANGE_ROOM_REPLY);
     }
 
-    /* what was started is finished, what was not is dropped */
+    /* the old room's messages as far as they can be sent, then no more */
+
+    if (ngx_goim_conn_flush(gc) == NGX_DONE) {
+        return NGX_DONE;
+    }
 
     if (ngx_goim_send_settle(gc) != NGX_OK) {
         return NGX_ERROR;

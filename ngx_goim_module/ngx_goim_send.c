@@ -53,10 +53,12 @@ ngx_goim_send_reserve(ngx_goim_out_t **out, size_t len)
     n->end = used;
     n->size = size;
     n->messages = 0;
+    n->saved = 0;
 
     if (o) {
         ngx_memcpy(n->data, o->data + o->start, used);
         n->messages = o->messages;
+        n->saved = o->saved;
         ngx_free(o);
     }
 
@@ -70,7 +72,9 @@ ngx_goim_send_reserve(ngx_goim_out_t **out, size_t len)
 static u_char *
 ngx_goim_send_queue(ngx_goim_conn_t *gc, size_t len)
 {
-    if (gc->out && gc->out->end - gc->out->start + len > NGX_GOIM_SEND_OUT_MAX)
+    if (gc->out
+        && gc->out->end - gc->out->start + len
+           > (size_t) NGX_GOIM_SEND_OUT_MAX + gc->out->saved)
     {
         return NULL;
     }
@@ -259,6 +263,7 @@ ngx_goim_send_save_due(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
 
     messages = ngx_goim_log_messages(b, gc->pos + gc->due);
 
+    gc->out->saved = gc->due;
     gc->out->messages += messages - gc->seen;
     gc->seen = messages;
 

@@ -14,6 +14,7 @@ static ngx_int_t ngx_goim_status_handler(ngx_http_request_t *r);
 static const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
     "connections",
     "connections_tcp",
+    "handshaking",
     "rooms",
     "handshakes",
     "handshake_errors",
@@ -44,8 +45,7 @@ static const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
     "closed_replacement",
     "closed_refusal",
     "closed_shutdown",
-    "closed_error",
-    "closed_other"
+    "closed_error"
 };
 
 
@@ -248,22 +248,48 @@ ngx_goim_status_lane(ngx_goim_page_t *page, goim_channel_t *ch, uint32_t i)
 
 
 static void
-ngx_goim_status_page(ngx_goim_page_t *page)
+ngx_goim_status_server_id(ngx_goim_page_t *page)
 {
-    uint32_t                    i;
-    goim_channel_t             *ch;
-    ngx_http_goim_main_conf_t  *gmcf;
+    u_char     *p;
+    size_t      n;
+    ngx_str_t  *id, text;
 
-    gmcf = ngx_goim_worker.conf;
-    ch = ngx_goim_worker.channel;
+    id = &ngx_goim_worker.conf->server_id;
+    n = ngx_escape_json(NULL, id->data, id->len);
 
-    ngx_goim_page_print(page, "{\"server_id\":\"%V\",\"channel\":",
-                        &gmcf->server_id);
-
-    if (ngx_goim_worker.reader == NULL) {
-        ngx_goim_page_print(page, "null}\n");
+    p = ngx_pnalloc(page->pool, id->len + n);
+    if (p == NULL) {
+        page->failed = 1;
         return;
     }
+
+    text.data = p;
+    text.len = (u_char *) ngx_escape_json(p, id->data, id->len) - p;
+
+    ngx_goim_page_print(page, "{\"server_id\":\"%V\",", &text);
+}
+
+
+static void
+ngx_goim_status_page(ngx_goim_page_t *page)
+{
+    uint32_t         i;
+    goim_channel_t  *ch;
+
+    ch = ngx_goim_worker.channel;
+
+    ngx_goim_status_server_id(page);
+
+    if (ngx_goim_worker.reader == NULL) {
+
+        /* a worker without a slot has nothing to tell but of itself */
+
+        ngx_goim_page_print(page, "\"channel\":null,\"unavailable\":%uL}\n",
+                            ngx_goim_worker.counters[NGX_GOIM_UNAVAILABLE]);
+        return;
+    }
+
+    ngx_goim_page_print(page, "\"channel\":");
 
     ngx_goim_page_print(page,
                         "{\"layout\":%d,\"generation\":%uL,\"size\":%uL,"
