@@ -5,6 +5,7 @@
 #   make test               sets itself up, builds all, runs all tests
 #   make test-long          the long runs as well
 #   make setup              installs what is missing (Debian 12; root or sudo)
+#   make lint               the layout of the C code
 #   make fuzz SECONDS=60    each fuzz target for that long
 
 SHELL        := /bin/bash
@@ -45,7 +46,7 @@ ifndef V
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all clean setup test test-long test-tools unit-tests nginx-san fuzz
+.PHONY: all clean lint setup test test-long test-tools unit-tests nginx-san fuzz
 
 all: $(B)/ngx_http_goim_module.so $(B)/goim-job
 
@@ -171,6 +172,9 @@ fuzz: $(FUZZ_BIN)
 			$$f.corpus $$(d=t/fuzz/corpus/$$(basename $$f); \
 			[ ! -d $$d ] || echo $$d); \
 	done
+
+lint:
+	t/tools/lint.sh
 
 setup:
 	t/tools/setup.sh

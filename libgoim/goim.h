@@ -11,7 +11,7 @@
 
 
 #define GOIM_OK        0
-#define GOIM_AGAIN    -1  /* not now: more input, another try, or nothing to do */
+#define GOIM_AGAIN    -1  /* not now: more input, another try, nothing to do */
 #define GOIM_INVALID  -2  /* the input breaks its format or a limit */
 #define GOIM_FULL     -3  /* no room; nothing was written */
 #define GOIM_NOMEM    -4

@@ -41,7 +41,7 @@ typedef struct {
 typedef struct {
     /* v1's integer rooms become "<v1_room_type>://<n>" */
     const char  *v1_room_type;
-    int32_t      v1_op;        /* op of the packets: v1's messages carry none */
+    int32_t      v1_op;        /* op of the packets: v1's messages have none */
 } goim_push_conf_t;
 
 

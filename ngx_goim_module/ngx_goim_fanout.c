@@ -9,17 +9,17 @@
 #include "ngx_goim.h"
 
 
-#define NGX_GOIM_FANOUT_RECORDS  4096   /* of one turn at most */
-#define NGX_GOIM_FANOUT_FRAME    65536  /* bytes of a frame with several */
+#define NGX_GOIM_FANOUT_MAX    4096   /* records of one turn at most */
+#define NGX_GOIM_FANOUT_FRAME  65536  /* bytes of a frame with several */
 
 
-static ngx_goim_turn_record_t  ngx_goim_fanout_records[NGX_GOIM_FANOUT_RECORDS];
+static ngx_goim_turn_record_t  ngx_goim_fanout_records[NGX_GOIM_FANOUT_MAX];
 static uint32_t                ngx_goim_fanout_nrecords;
 
-static ngx_goim_room_t        *ngx_goim_fanout_rooms[NGX_GOIM_FANOUT_RECORDS];
+static ngx_goim_room_t        *ngx_goim_fanout_rooms[NGX_GOIM_FANOUT_MAX];
 static uint32_t                ngx_goim_fanout_nrooms;
 
-static ngx_goim_conn_t        *ngx_goim_fanout_conns[NGX_GOIM_FANOUT_RECORDS];
+static ngx_goim_conn_t        *ngx_goim_fanout_conns[NGX_GOIM_FANOUT_MAX];
 static uint32_t                ngx_goim_fanout_nconns;
 
 
@@ -310,7 +310,7 @@ ngx_goim_fanout_dirty(ngx_goim_conn_t *gc)
         return;
     }
 
-    if (ngx_goim_fanout_nconns == NGX_GOIM_FANOUT_RECORDS) {
+    if (ngx_goim_fanout_nconns == NGX_GOIM_FANOUT_MAX) {
         (void) ngx_goim_conn_flush(gc);
         return;
     }
@@ -361,7 +361,7 @@ ngx_goim_fanout_record(const goim_record_t *record)
     case GOIM_RECORD_ROOM:
         ngx_goim_fanout_room(record);
 
-        if (ngx_goim_fanout_nrecords == NGX_GOIM_FANOUT_RECORDS) {
+        if (ngx_goim_fanout_nrecords == NGX_GOIM_FANOUT_MAX) {
             ngx_goim_fanout_finish_rooms();
         }
 

@@ -10,7 +10,7 @@
 
 
 #define NGX_GOIM_HANDSHAKE_BUFFER  16384
-#define NGX_GOIM_HANDSHAKE_RETRY   10     /* ms until detaching is tried again */
+#define NGX_GOIM_HANDSHAKE_RETRY   10     /* ms until it detaches after all */
 
 
 static ngx_int_t ngx_goim_handshake_check(ngx_http_request_t *r,
@@ -614,8 +614,9 @@ ngx_goim_handshake_free_buffers(ngx_connection_t *c,
 
         /* our writes may be cut anywhere, and their bytes may move */
 
-        SSL_set_mode(c->ssl->connection, SSL_MODE_ENABLE_PARTIAL_WRITE
-                                         | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        SSL_set_mode(c->ssl->connection,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE
+                     | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     }
 
 #endif

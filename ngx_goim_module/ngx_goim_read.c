@@ -1,7 +1,7 @@
 
 /*
  * Bytes to packets: a stream of them on TCP; on WebSocket frames, fragments,
- * control frames.  And what is incomplete:  A connection that sent nothing incomplete holds no buffer.
+ * control frames.  Who sent nothing incomplete holds no buffer.
  */
 
 

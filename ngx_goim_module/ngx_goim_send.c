@@ -187,6 +187,15 @@ ngx_goim_send_log_pending(ngx_goim_conn_t *gc)
 }
 
 
+/* The block that pos stands in. */
+static ngx_goim_block_t *
+ngx_goim_send_block(ngx_goim_conn_t *gc)
+{
+    return gc->block ? gc->block
+                     : ngx_goim_log_block(ngx_goim_conn_log(gc), gc->pos);
+}
+
+
 /* Lagging: the block that pos stands in is held, the one before is not. */
 static void
 ngx_goim_send_lag(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
@@ -303,15 +312,12 @@ ngx_goim_send_cut(ngx_goim_conn_t *gc, ngx_goim_block_t *b,
 ngx_int_t
 ngx_goim_send_settle(ngx_goim_conn_t *gc)
 {
-    ngx_goim_block_t  *b;
-
     if (ngx_goim_send_log_pending(gc) == 0) {
         return NGX_OK;
     }
 
-    b = gc->block ? gc->block : ngx_goim_log_block(ngx_goim_conn_log(gc), gc->pos);
-
-    return ngx_goim_send_cut(gc, b, NGX_GOIM_DROP_CLOSED);
+    return ngx_goim_send_cut(gc, ngx_goim_send_block(gc),
+                             NGX_GOIM_DROP_CLOSED);
 }
 
 
@@ -392,8 +398,7 @@ ngx_goim_send_prepare(ngx_goim_conn_t *gc, ngx_goim_send_t *s)
     s->block = NULL;
 
     if (ngx_goim_send_log_pending(gc)) {
-        s->block = gc->block ? gc->block
-                             : ngx_goim_log_block(ngx_goim_conn_log(gc), gc->pos);
+        s->block = ngx_goim_send_block(gc);
     }
 
     if (gc->due) {

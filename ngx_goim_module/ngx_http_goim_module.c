@@ -433,7 +433,8 @@ ngx_http_goim_identity(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         { ngx_string("mid="), offsetof(ngx_goim_identity_conf_t, mid) },
         { ngx_string("key="), offsetof(ngx_goim_identity_conf_t, key) },
         { ngx_string("room="), offsetof(ngx_goim_identity_conf_t, room) },
-        { ngx_string("accepts="), offsetof(ngx_goim_identity_conf_t, accepts) },
+        { ngx_string("accepts="),
+          offsetof(ngx_goim_identity_conf_t, accepts) },
         { ngx_null_string, 0 }
     };
 
