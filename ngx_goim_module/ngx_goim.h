@@ -119,6 +119,7 @@ typedef struct {
     ngx_array_t                 classes;   /* ngx_goim_room_class_t */
     ngx_goim_room_class_t       default_class;
     ngx_msec_t                  drain;
+    ngx_uint_t                  tcp;       /* some server has "goim_tcp" */
     ngx_cycle_t                *cycle;     /* that this belongs to */
 } ngx_http_goim_main_conf_t;
 
@@ -332,6 +333,11 @@ void ngx_goim_listen_init(ngx_cycle_t *cycle);
 
 /* The request was made for a connection that speaks goim's TCP. */
 ngx_uint_t ngx_goim_listen_is_tcp(ngx_http_request_t *r);
+
+
+/* ngx_goim_limit_conn.c */
+
+ngx_int_t ngx_goim_limit_conn_postconfiguration(ngx_conf_t *cf);
 
 
 /* ngx_goim_handshake.c */

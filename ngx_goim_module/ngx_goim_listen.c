@@ -101,12 +101,13 @@ ngx_goim_listen_check_addr(ngx_conf_t *cf, ngx_http_conf_addr_t *addr,
 ngx_int_t
 ngx_goim_listen_postconfiguration(ngx_conf_t *cf)
 {
-    ngx_uint_t                   i, k, used;
+    ngx_uint_t                   i, k;
     ngx_http_conf_port_t        *port;
     ngx_http_conf_addr_t        *addr;
     ngx_http_core_main_conf_t   *cmcf;
+    ngx_http_goim_main_conf_t   *gmcf;
 
-    used = 0;
+    gmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_goim_module);
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
     if (cmcf->ports == NULL) {
@@ -119,13 +120,15 @@ ngx_goim_listen_postconfiguration(ngx_conf_t *cf)
         addr = port[i].addrs.elts;
 
         for (k = 0; k < port[i].addrs.nelts; k++) {
-            if (ngx_goim_listen_check_addr(cf, &addr[k], &used) != NGX_OK) {
+            if (ngx_goim_listen_check_addr(cf, &addr[k], &gmcf->tcp)
+                != NGX_OK)
+            {
                 return NGX_ERROR;
             }
         }
     }
 
-    if (used) {
+    if (gmcf->tcp) {
         ngx_goim_listen_next_header_filter = ngx_http_top_header_filter;
         ngx_http_top_header_filter = ngx_goim_listen_header_filter;
     }

@@ -12,6 +12,7 @@
                                    + GOIM_PACKET_MAX_BODY)
 
 
+static ngx_int_t ngx_http_goim_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_goim_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_goim_init_process(ngx_cycle_t *cycle);
 static void ngx_http_goim_exit_process(ngx_cycle_t *cycle);
@@ -134,7 +135,7 @@ static ngx_command_t  ngx_http_goim_commands[] = {
 
 static ngx_http_module_t  ngx_http_goim_module_ctx = {
     NULL,                           /* preconfiguration */
-    ngx_goim_listen_postconfiguration,  /* postconfiguration */
+    ngx_http_goim_postconfiguration, /* postconfiguration */
 
     ngx_http_goim_create_main_conf, /* create main configuration */
     ngx_http_goim_init_main_conf,   /* init main configuration */
@@ -166,11 +167,28 @@ ngx_module_t  ngx_http_goim_module = {
 ngx_goim_worker_t  ngx_goim_worker;
 
 
+static ngx_int_t
+ngx_http_goim_postconfiguration(ngx_conf_t *cf)
+{
+    if (ngx_goim_listen_postconfiguration(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_goim_limit_conn_postconfiguration(cf);
+}
+
+
 /* Never an error: it would end the master. */
 static ngx_int_t
 ngx_http_goim_init_module(ngx_cycle_t *cycle)
 {
-    ngx_goim_listen_init(cycle);
+    ngx_http_goim_main_conf_t  *gmcf;
+
+    gmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_goim_module);
+
+    if (gmcf && gmcf->tcp) {
+        ngx_goim_listen_init(cycle);
+    }
 
     return NGX_OK;
 }

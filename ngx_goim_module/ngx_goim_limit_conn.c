@@ -1,0 +1,102 @@
+
+/*
+ * limit_conn counts by a cleanup of the request's pool, so it would forget a
+ * connection that leaves its request.  In goim locations its handler is given
+ * the connection's pool instead, and counts until the connection ends.
+ */
+
+
+#include "ngx_goim.h"
+
+
+static ngx_http_handler_pt  ngx_goim_limit_conn_next;
+
+
+static ngx_int_t
+ngx_goim_limit_conn_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                  rc;
+    ngx_pool_t                *pool;
+    ngx_http_goim_loc_conf_t  *glcf;
+
+    glcf = ngx_http_get_module_loc_conf(r, ngx_http_goim_module);
+
+    if (glcf->enabled != 1 || r != r->main) {
+        return ngx_goim_limit_conn_next(r);
+    }
+
+    /* one request is counted, so there must not be a second one */
+
+    r->keepalive = 0;
+
+    pool = r->pool;
+    r->pool = r->connection->pool;
+
+    rc = ngx_goim_limit_conn_next(r);
+
+    r->pool = pool;
+
+    return rc;
+}
+
+
+static ngx_http_module_t *
+ngx_goim_limit_conn_module(ngx_cycle_t *cycle)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; cycle->modules[i]; i++) {
+        if (ngx_strcmp(cycle->modules[i]->name, "ngx_http_limit_conn_module")
+            == 0)
+        {
+            return cycle->modules[i]->ctx;
+        }
+    }
+
+    return NULL;
+}
+
+
+/*
+ * That handler has no name outside its module, which can be asked to push it
+ * once more: what it pushes is its address.
+ */
+ngx_int_t
+ngx_goim_limit_conn_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_uint_t                  i, n;
+    ngx_array_t                *handlers;
+    ngx_http_module_t          *module;
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    module = ngx_goim_limit_conn_module(cf->cycle);
+
+    if (module == NULL || module->postconfiguration == NULL) {
+        return NGX_OK;
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    handlers = &cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers;
+    n = handlers->nelts;
+
+    if (module->postconfiguration(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (handlers->nelts != n + 1) {
+        return NGX_OK;
+    }
+
+    handlers->nelts = n;
+    h = handlers->elts;
+
+    for (i = 0; i < n; i++) {
+        if (h[i] == h[n]) {
+            ngx_goim_limit_conn_next = h[i];
+            h[i] = ngx_goim_limit_conn_handler;
+        }
+    }
+
+    return NGX_OK;
+}
