@@ -144,7 +144,11 @@ typedef struct {
     ngx_msec_t                  handshake_timeout;
     ngx_msec_t                  heartbeat;
     size_t                      max_packet;
+    ngx_uint_t                  status;    /* NGX_GOIM_STATUS_*, not merged */
 } ngx_http_goim_loc_conf_t;
+
+#define NGX_GOIM_STATUS_JSON        0
+#define NGX_GOIM_STATUS_PROMETHEUS  1
 
 
 /* A connection */
@@ -619,10 +623,41 @@ void ngx_goim_heartbeat_touch(ngx_goim_conn_t *gc);
 void ngx_goim_heartbeat_remove(ngx_goim_conn_t *gc);
 
 
+/* ngx_goim_page.c */
+
+typedef struct {
+    ngx_pool_t                 *pool;
+    ngx_chain_t                *first;
+    ngx_chain_t               **last;
+    ngx_buf_t                  *buf;       /* the last one */
+    off_t                       size;
+    ngx_uint_t                  failed;    /* no memory: a part is missing */
+    ngx_uint_t                  nslots;    /* the workers that it is about */
+    uint32_t                    slots[GOIM_CHANNEL_SLOTS];
+} ngx_goim_page_t;
+
+/* At most 512 bytes in one call; more is cut. */
+void ngx_cdecl ngx_goim_page_print(ngx_goim_page_t *page, const char *fmt,
+    ...);
+
+
 /* ngx_goim_status.c */
+
+extern const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS];
 
 char *ngx_goim_status_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+/* The slots that somebody holds, ours among them; returns how many. */
+ngx_uint_t ngx_goim_status_slots(goim_channel_t *ch, uint32_t *slots);
+
+/* Since goim-job last stored its time in the lane. */
+uint64_t ngx_goim_status_silent_ms(goim_channel_lane_t *lane);
+
+
+/* ngx_goim_prometheus.c */
+
+void ngx_goim_prometheus_page(ngx_goim_page_t *page);
 
 
 #endif /* _NGX_GOIM_H_INCLUDED_ */

@@ -11,7 +11,7 @@
 static ngx_int_t ngx_goim_status_handler(ngx_http_request_t *r);
 
 
-static const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
+const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
     "connections",
     "connections_tcp",
     "handshaking",
@@ -54,55 +54,6 @@ static const char *const  ngx_goim_status_states[] = {
 };
 
 
-/* A page that grows; an allocation that failed leaves it as it is. */
-typedef struct {
-    ngx_pool_t   *pool;
-    ngx_chain_t  *first;
-    ngx_chain_t **last;
-    ngx_buf_t    *buf;
-    off_t         size;
-    ngx_uint_t    failed;
-} ngx_goim_page_t;
-
-
-#define NGX_GOIM_PAGE_BUF   4096
-#define NGX_GOIM_PAGE_ITEM  512  /* one call prints this at most */
-
-
-static void ngx_cdecl
-ngx_goim_page_print(ngx_goim_page_t *page, const char *fmt, ...)
-{
-    u_char       *p;
-    va_list       args;
-    ngx_chain_t  *cl;
-
-    if (page->buf == NULL
-        || page->buf->end - page->buf->last < NGX_GOIM_PAGE_ITEM)
-    {
-        cl = ngx_alloc_chain_link(page->pool);
-        page->buf = ngx_create_temp_buf(page->pool, NGX_GOIM_PAGE_BUF);
-
-        if (cl == NULL || page->buf == NULL) {
-            page->buf = NULL;
-            page->failed = 1;
-            return;
-        }
-
-        cl->buf = page->buf;
-        cl->next = NULL;
-        *page->last = cl;
-        page->last = &cl->next;
-    }
-
-    va_start(args, fmt);
-    p = ngx_vslprintf(page->buf->last, page->buf->end, fmt, args);
-    va_end(args);
-
-    page->size += p - page->buf->last;
-    page->buf->last = p;
-}
-
-
 static void
 ngx_goim_status_worker(ngx_goim_page_t *page, goim_channel_t *ch,
     uint32_t slot, uint64_t *total)
@@ -129,38 +80,52 @@ ngx_goim_status_worker(ngx_goim_page_t *page, goim_channel_t *ch,
 }
 
 
-static void
-ngx_goim_status_workers(ngx_goim_page_t *page, goim_channel_t *ch)
+ngx_uint_t
+ngx_goim_status_slots(goim_channel_t *ch, uint32_t *slots)
 {
-    uint32_t     i, used;
-    uint64_t     total[NGX_GOIM_COUNTERS];
-    ngx_uint_t   n;
-
-    ngx_memzero(total, sizeof(total));
+    uint32_t    i, used;
+    ngx_uint_t  n;
 
     n = 0;
     used = goim_channel_slots_used(ch);
-
-    ngx_goim_page_print(page, "\"workers\":[");
 
     for (i = 0; i < used; i++) {
 
         /* a test from this worker's own description can't see its own lock */
 
-        if (i != ngx_goim_worker.reader->index
-            && !goim_channel_slot_is_held(ch, i))
+        if (i == ngx_goim_worker.reader->index
+            || goim_channel_slot_is_held(ch, i))
         {
-            continue;
+            slots[n++] = i;
         }
+    }
 
-        if (n++) {
+    return n;
+}
+
+
+static void
+ngx_goim_status_workers(ngx_goim_page_t *page, goim_channel_t *ch)
+{
+    uint64_t    total[NGX_GOIM_COUNTERS];
+    ngx_uint_t  i;
+
+    ngx_memzero(total, sizeof(total));
+
+    page->nslots = ngx_goim_status_slots(ch, page->slots);
+
+    ngx_goim_page_print(page, "\"workers\":[");
+
+    for (i = 0; i < page->nslots; i++) {
+        if (i) {
             ngx_goim_page_print(page, ",");
         }
 
-        ngx_goim_status_worker(page, ch, i, total);
+        ngx_goim_status_worker(page, ch, page->slots[i], total);
     }
 
-    ngx_goim_page_print(page, "],\"total\":{\"workers\":%ui", n);
+    ngx_goim_page_print(page, "],\"total\":{\"workers\":%ui",
+                        page->nslots);
 
     for (i = 0; i < NGX_GOIM_COUNTERS; i++) {
         ngx_goim_page_print(page, ",\"%s\":%uL", ngx_goim_counter_names[i],
@@ -204,21 +169,30 @@ ngx_goim_status_readers(ngx_goim_page_t *page, goim_channel_t *ch,
 }
 
 
-static void
-ngx_goim_status_lane(ngx_goim_page_t *page, goim_channel_t *ch, uint32_t i)
+uint64_t
+ngx_goim_status_silent_ms(goim_channel_lane_t *lane)
 {
-    uint32_t              k;
-    uint64_t              head, now, alive;
-    ngx_time_t           *tp;
-    goim_channel_lane_t  *lane;
+    uint64_t     now, alive;
+    ngx_time_t  *tp;
 
-    lane = goim_channel_lane(ch, i);
-    head = atomic_load_explicit(&lane->head, memory_order_acquire);
     alive = atomic_load_explicit(&lane->alive_ms, memory_order_relaxed);
 
     tp = ngx_timeofday();
     now = (uint64_t) tp->sec * 1000 + tp->msec;
 
+    return alive && now > alive ? now - alive : 0;
+}
+
+
+static void
+ngx_goim_status_lane(ngx_goim_page_t *page, goim_channel_t *ch, uint32_t i)
+{
+    uint32_t              k;
+    uint64_t              head;
+    goim_channel_lane_t  *lane;
+
+    lane = goim_channel_lane(ch, i);
+    head = atomic_load_explicit(&lane->head, memory_order_acquire);
     ngx_goim_page_print(page,
                         "{\"lane\":%uD,\"held\":%s,\"pid\":%uL,"
                         "\"silent_ms\":%uL,\"head\":%uL,\"tail\":%uL,"
@@ -226,7 +200,7 @@ ngx_goim_status_lane(ngx_goim_page_t *page, goim_channel_t *ch, uint32_t i)
                         "\"job\":{",
                         i, goim_channel_lane_is_held(ch, i) ? "true" : "false",
                         atomic_load(&lane->pid),
-                        alive && now > alive ? now - alive : 0, head,
+                        ngx_goim_status_silent_ms(lane), head,
                         atomic_load(&lane->tail),
                         atomic_load(&lane->table_pos),
                         atomic_load(&lane->seq),
@@ -248,29 +222,6 @@ ngx_goim_status_lane(ngx_goim_page_t *page, goim_channel_t *ch, uint32_t i)
 
 
 static void
-ngx_goim_status_server_id(ngx_goim_page_t *page)
-{
-    u_char     *p;
-    size_t      n;
-    ngx_str_t  *id, text;
-
-    id = &ngx_goim_worker.conf->server_id;
-    n = ngx_escape_json(NULL, id->data, id->len);
-
-    p = ngx_pnalloc(page->pool, id->len + n);
-    if (p == NULL) {
-        page->failed = 1;
-        return;
-    }
-
-    text.data = p;
-    text.len = (u_char *) ngx_escape_json(p, id->data, id->len) - p;
-
-    ngx_goim_page_print(page, "{\"server_id\":\"%V\",", &text);
-}
-
-
-static void
 ngx_goim_status_page(ngx_goim_page_t *page)
 {
     uint32_t         i;
@@ -278,7 +229,8 @@ ngx_goim_status_page(ngx_goim_page_t *page)
 
     ch = ngx_goim_worker.channel;
 
-    ngx_goim_status_server_id(page);
+    ngx_goim_page_print(page, "{\"server_id\":\"%V\",",
+                        &ngx_goim_worker.conf->server_id);
 
     if (ngx_goim_worker.reader == NULL) {
 
@@ -316,8 +268,10 @@ ngx_goim_status_page(ngx_goim_page_t *page)
 static ngx_int_t
 ngx_goim_status_handler(ngx_http_request_t *r)
 {
-    ngx_int_t        rc;
-    ngx_goim_page_t  page;
+    ngx_int_t                  rc;
+    ngx_str_t                  type;
+    ngx_goim_page_t            page;
+    ngx_http_goim_loc_conf_t  *glcf;
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
         return NGX_HTTP_NOT_ALLOWED;
@@ -329,6 +283,9 @@ ngx_goim_status_handler(ngx_http_request_t *r)
     }
 
     if (ngx_goim_worker.conf == NULL) {
+
+        /* there is no goim_channel, or this is no worker */
+
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
@@ -337,7 +294,16 @@ ngx_goim_status_handler(ngx_http_request_t *r)
     page.pool = r->pool;
     page.last = &page.first;
 
-    ngx_goim_status_page(&page);
+    glcf = ngx_http_get_module_loc_conf(r, ngx_http_goim_module);
+
+    if (glcf->status == NGX_GOIM_STATUS_PROMETHEUS) {
+        ngx_goim_prometheus_page(&page);
+        ngx_str_set(&type, "text/plain; version=0.0.4");
+
+    } else {
+        ngx_goim_status_page(&page);
+        ngx_str_set(&type, "application/json");
+    }
 
     if (page.failed || page.buf == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -348,8 +314,8 @@ ngx_goim_status_handler(ngx_http_request_t *r)
 
     r->headers_out.status = NGX_HTTP_OK;
     r->headers_out.content_length_n = page.size;
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type = type;
+    r->headers_out.content_type_len = type.len;
 
     rc = ngx_http_send_header(r);
 
@@ -364,7 +330,22 @@ ngx_goim_status_handler(ngx_http_request_t *r)
 char *
 ngx_goim_status_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_core_loc_conf_t   *clcf;
+    ngx_http_goim_loc_conf_t  *glcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 1 || ngx_strcmp(value[1].data, "json") == 0) {
+        glcf->status = NGX_GOIM_STATUS_JSON;
+
+    } else if (ngx_strcmp(value[1].data, "prometheus") == 0) {
+        glcf->status = NGX_GOIM_STATUS_PROMETHEUS;
+
+    } else {
+        return "takes \"json\" or \"prometheus\"";
+    }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_goim_status_handler;

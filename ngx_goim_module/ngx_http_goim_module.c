@@ -8,6 +8,8 @@
 #include "ngx_goim.h"
 
 
+#define NGX_HTTP_GOIM_SERVER_ID   128  /* bytes */
+
 #define NGX_HTTP_GOIM_MAX_PACKET  (GOIM_PACKET_HEADER_LEN                     \
                                    + GOIM_PACKET_MAX_BODY)
 
@@ -122,7 +124,7 @@ static ngx_command_t  ngx_http_goim_commands[] = {
       &ngx_http_goim_packet_post },
 
     { ngx_string("goim_status"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
       ngx_goim_status_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -271,6 +273,33 @@ ngx_http_goim_create_main_conf(ngx_conf_t *cf)
 }
 
 
+/* It stands in Kafka messages, HTTP headers and JSON as it is. */
+static char *
+ngx_http_goim_check_server_id(ngx_conf_t *cf, ngx_str_t *id)
+{
+    size_t  i;
+
+    for (i = 0; i < id->len; i++) {
+        if (id->data[i] <= ' ' || id->data[i] > '~' || id->data[i] == '"'
+            || id->data[i] == '\\')
+        {
+            break;
+        }
+    }
+
+    if (id->len && i == id->len && id->len <= NGX_HTTP_GOIM_SERVER_ID) {
+        return NGX_CONF_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"goim_server_id\" must be 1 to 128 visible ASCII "
+                  "characters without quotes and backslashes, not \"%V\"",
+                  id);
+
+    return NGX_CONF_ERROR;
+}
+
+
 static char *
 ngx_http_goim_init_main_conf(ngx_conf_t *cf, void *conf)
 {
@@ -278,11 +307,11 @@ ngx_http_goim_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_conf_init_msec_value(gmcf->drain, 60000);
 
-    if (gmcf->server_id.len == 0) {
+    if (gmcf->server_id.data == NULL) {
         gmcf->server_id = cf->cycle->hostname;
     }
 
-    return NGX_CONF_OK;
+    return ngx_http_goim_check_server_id(cf, &gmcf->server_id);
 }
 
 

@@ -45,6 +45,10 @@ my @cases = (
      qr/"goim" needs "goim_auth" or "goim_identity"/],
     [locations => 'location /sub { goim; goim_auth auth; }',
      qr/uri of a location, beginning with "\/"/],
+    [server_id => '"two words"', qr/"goim_server_id" must be 1 to 128 vis/],
+    [server_id => 'x' x 129, qr/"goim_server_id" must be 1 to 128 visible/],
+    [server => 'goim_tcp sub;', qr/uri of a location with "goim", begin/],
+    [server => 'goim_tcp /a; goim_tcp /b;', qr/"goim_tcp" directive is dup/],
     [goim_http => '', qr/"goim" needs "goim_channel"/],
 );
 

@@ -1,0 +1,206 @@
+
+/*
+ * The status page in the text format of Prometheus: a metric for each counter,
+ * a sample for each worker or lane.  Drops and closed connections are one
+ * metric each, by reason.
+ */
+
+
+#include "ngx_goim.h"
+
+
+/* The current number of something; all others only grow. */
+static ngx_uint_t
+ngx_goim_prometheus_is_gauge(ngx_uint_t counter)
+{
+    return counter == NGX_GOIM_CONNECTIONS
+           || counter == NGX_GOIM_CONNECTIONS_TCP
+           || counter == NGX_GOIM_HANDSHAKING
+           || counter == NGX_GOIM_ROOMS;
+}
+
+
+/* "drop_closed" is goim_dropped_total with the reason "closed". */
+static void
+ngx_goim_prometheus_name(ngx_uint_t counter, const char **metric,
+    const char **reason)
+{
+    const char  *name;
+
+    name = ngx_goim_counter_names[counter];
+    *reason = NULL;
+
+    if (ngx_strncmp(name, "drop_", 5) == 0) {
+        *metric = "dropped";
+        *reason = name + 5;
+
+    } else if (ngx_strncmp(name, "closed_", 7) == 0) {
+        *metric = "closed";
+        *reason = name + 7;
+
+    } else {
+        *metric = name;
+    }
+}
+
+
+static void
+ngx_goim_prometheus_counter(ngx_goim_page_t *page, ngx_uint_t counter,
+    const char **last)
+{
+    uint32_t              i;
+    uint64_t              value;
+    ngx_uint_t            gauge;
+    const char           *metric, *reason, *suffix;
+    goim_channel_slot_t  *slot;
+
+    ngx_goim_prometheus_name(counter, &metric, &reason);
+
+    gauge = ngx_goim_prometheus_is_gauge(counter);
+    suffix = gauge ? "" : "_total";
+
+    if (*last == NULL || ngx_strcmp(*last, metric) != 0) {
+        ngx_goim_page_print(page, "# TYPE goim_%s%s %s\n", metric, suffix,
+                            gauge ? "gauge" : "counter");
+        *last = metric;
+    }
+
+    for (i = 0; i < page->nslots; i++) {
+        slot = &ngx_goim_worker.channel->slots->slot[page->slots[i]];
+        value = atomic_load_explicit(&slot->counters[counter],
+                                     memory_order_relaxed);
+
+        ngx_goim_page_print(page, "goim_%s%s{slot=\"%uD\"%s%s%s} %uL\n",
+                            metric, suffix, page->slots[i],
+                            reason ? ",reason=\"" : "", reason ? reason : "",
+                            reason ? "\"" : "", value);
+    }
+}
+
+
+static void
+ngx_goim_prometheus_workers(ngx_goim_page_t *page)
+{
+    uint32_t     i;
+    ngx_uint_t   k;
+    const char  *last;
+
+    last = NULL;
+
+    for (k = 0; k < NGX_GOIM_COUNTERS; k++) {
+        ngx_goim_prometheus_counter(page, k, &last);
+    }
+
+    ngx_goim_page_print(page, "# TYPE goim_draining gauge\n");
+
+    for (i = 0; i < page->nslots; i++) {
+        ngx_goim_page_print(page, "goim_draining{slot=\"%uD\"} %uL\n",
+                            page->slots[i],
+                            atomic_load(&ngx_goim_worker.channel->slots
+                                             ->slot[page->slots[i]].draining));
+    }
+}
+
+
+static void
+ngx_goim_prometheus_job(ngx_goim_page_t *page)
+{
+    uint32_t              i;
+    uint64_t              value;
+    ngx_uint_t            k;
+    goim_channel_lane_t  *lane;
+
+    for (k = 0; k < GOIM_JOB_COUNTERS; k++) {
+        ngx_goim_page_print(page, "# TYPE goim_job_%s_total counter\n",
+                            goim_job_counter_names[k]);
+
+        for (i = 0; i < ngx_goim_worker.channel->lanes; i++) {
+            lane = goim_channel_lane(ngx_goim_worker.channel, i);
+            value = atomic_load_explicit(&lane->counters[k],
+                                         memory_order_relaxed);
+
+            ngx_goim_page_print(page,
+                                "goim_job_%s_total{lane=\"%uD\"} %uL\n",
+                                goim_job_counter_names[k], i, value);
+        }
+    }
+}
+
+
+static void
+ngx_goim_prometheus_lanes(ngx_goim_page_t *page)
+{
+    uint32_t         i;
+    goim_channel_t  *ch;
+
+    ch = ngx_goim_worker.channel;
+
+    ngx_goim_page_print(page, "# TYPE goim_lane_held gauge\n");
+
+    for (i = 0; i < ch->lanes; i++) {
+        ngx_goim_page_print(page, "goim_lane_held{lane=\"%uD\"} %d\n", i,
+                            goim_channel_lane_is_held(ch, i));
+    }
+
+    ngx_goim_page_print(page, "# TYPE goim_lane_silent_milliseconds gauge\n");
+
+    for (i = 0; i < ch->lanes; i++) {
+        ngx_goim_page_print(page,
+                            "goim_lane_silent_milliseconds{lane=\"%uD\"} "
+                            "%uL\n", i,
+                            ngx_goim_status_silent_ms(goim_channel_lane(ch,
+                                                                        i)));
+    }
+}
+
+
+/* How far each worker is behind in a lane; who is out is not waited for. */
+static void
+ngx_goim_prometheus_readers(ngx_goim_page_t *page)
+{
+    uint32_t         i, k;
+    uint64_t         head, word, position;
+    goim_channel_t  *ch;
+
+    ch = ngx_goim_worker.channel;
+
+    ngx_goim_page_print(page, "# TYPE goim_reader_behind_bytes gauge\n");
+
+    for (i = 0; i < ch->lanes; i++) {
+        head = atomic_load_explicit(&goim_channel_lane(ch, i)->head,
+                                    memory_order_acquire);
+
+        for (k = 0; k < page->nslots; k++) {
+            word = atomic_load_explicit(&ch->slots->slot[page->slots[k]]
+                                             .cursors[i],
+                                        memory_order_acquire);
+            position = goim_cursor_position(word);
+
+            ngx_goim_page_print(page,
+                                "goim_reader_behind_bytes{lane=\"%uD\","
+                                "slot=\"%uD\",out=\"%d\"} %uL\n",
+                                i, page->slots[k],
+                                goim_cursor_state(word) == GOIM_CURSOR_OUT,
+                                head > position ? head - position : 0);
+        }
+    }
+}
+
+
+void
+ngx_goim_prometheus_page(ngx_goim_page_t *page)
+{
+    ngx_goim_page_print(page, "# TYPE goim_up gauge\ngoim_up %d\n",
+                        ngx_goim_worker.reader != NULL);
+
+    if (ngx_goim_worker.reader == NULL) {
+        return;
+    }
+
+    page->nslots = ngx_goim_status_slots(ngx_goim_worker.channel, page->slots);
+
+    ngx_goim_prometheus_workers(page);
+    ngx_goim_prometheus_lanes(page);
+    ngx_goim_prometheus_readers(page);
+    ngx_goim_prometheus_job(page);
+}
