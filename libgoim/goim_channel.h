@@ -211,11 +211,30 @@ typedef struct {
 } goim_channel_slot_t;
 
 
+/*
+ * The members that one reader has in one room: an entry of its table, which
+ * only the slot's owner writes.  An entry without members may be given to
+ * another room: the hash is stored before the members.
+ */
+#define GOIM_CHANNEL_ROOM_SLOTS  128   /* readers with a table: the first */
+#define GOIM_CHANNEL_ROOMS       1024  /* entries of a table */
+#define GOIM_CHANNEL_ROOM_TRIES  16    /* entries from hash % ROOMS on, round
+                                          the table's end, that may hold it */
+
+typedef struct {
+    _Atomic uint64_t  hash;     /* goim_room_name_hash() */
+    _Atomic uint64_t  members;
+} goim_channel_room_t;
+
+
 /* All slots; used is raised by a reader before its first cursor is live. */
 typedef struct {
     _Alignas(64) _Atomic uint64_t  used;  /* slots at and above it were never
                                              taken */
     goim_channel_slot_t  slot[GOIM_CHANNEL_SLOTS];
+
+    _Alignas(64) goim_channel_room_t
+        rooms[GOIM_CHANNEL_ROOM_SLOTS][GOIM_CHANNEL_ROOMS];
 } goim_channel_slots_t;
 
 
@@ -385,6 +404,14 @@ uint32_t goim_channel_slots_used(const goim_channel_t *ch);
  * must be fed as long as this is not 0.
  */
 int goim_channel_live_readers(const goim_channel_t *ch);
+
+/*
+ * The members of a room over all readers but one (a slot's number, or
+ * GOIM_CHANNEL_SLOTS for all).  A reader that has died is left out as soon as
+ * goim-job has found it; a room that found no entry with its reader as well.
+ */
+uint64_t goim_channel_room_members(const goim_channel_t *ch, uint64_t hash,
+    uint32_t except);
 
 /* "<path>.<layout>.<generation>": a generation's file. */
 void goim_channel_file_name(const char *path, uint64_t generation, char *buf,

@@ -107,6 +107,8 @@ goim_reader_init_slot(goim_reader_t *rd)
         atomic_store_explicit(&slot->counters[i], 0, memory_order_relaxed);
     }
 
+    goim_reader_clear_rooms(rd);
+
     atomic_store(&slot->draining, 0);
     atomic_store(&slot->pid, getpid());
     atomic_store(&slot->epoch, now);

@@ -83,6 +83,17 @@ goim_reader_count(goim_reader_t *rd, uint32_t counter, uint64_t n)
 
 
 /*
+ * Tells the others how many members a room has here.  GOIM_FULL: this slot has
+ * no table, or no entry for the room; it is not told.
+ */
+GOIM_MUSTCHECK int goim_reader_set_room(goim_reader_t *rd, uint64_t hash,
+    uint64_t members);
+
+/* Forgets all rooms; for a slot's new owner. */
+void goim_reader_clear_rooms(goim_reader_t *rd);
+
+
+/*
  * The recent records of a room in one lane, newest first: all that stand
  * below the reader's own position and not yet overwritten.  The visitor gets
  * a validated copy and returns 0 to stop.  GOIM_OK: it stopped;

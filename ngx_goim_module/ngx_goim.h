@@ -517,6 +517,9 @@ ngx_goim_room_t *ngx_goim_room_find(uint64_t hash, const u_char *name,
 ngx_int_t ngx_goim_room_join(ngx_goim_conn_t *gc, ngx_str_t *name);
 void ngx_goim_room_leave(ngx_goim_conn_t *gc);
 
+/* The room's members on all workers of this host. */
+uint64_t ngx_goim_room_online(ngx_goim_room_t *room);
+
 /* Frees a room without members; one that is swept is left to the sweep, one
  * with records of this turn to the turn's end. */
 void ngx_goim_room_destroy(ngx_goim_room_t *room);

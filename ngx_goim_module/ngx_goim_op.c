@@ -8,14 +8,15 @@
 #include "ngx_goim.h"
 
 
-/* The members of the connection's room, for op 3. */
+/* The members of the connection's room on this host, for op 3. */
 static ngx_int_t
 ngx_goim_op_heartbeat_reply(ngx_goim_conn_t *gc, const goim_packet_t *packet)
 {
     u_char    body[4];
-    uint32_t  n;
+    uint64_t  n;
 
-    n = gc->room ? gc->room->nmembers : 0;
+    n = gc->room ? ngx_goim_room_online(gc->room) : 0;
+    n = ngx_min(n, INT32_MAX);
 
     body[0] = (u_char) (n >> 24);
     body[1] = (u_char) (n >> 16);

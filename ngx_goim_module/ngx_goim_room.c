@@ -174,6 +174,36 @@ ngx_goim_room_resize(ngx_goim_room_t *room, uint32_t n, ngx_log_t *log)
 }
 
 
+/* Other workers count our members as well; a room they can't be told of is
+ * counted here alone. */
+static void
+ngx_goim_room_tell(ngx_goim_room_t *room)
+{
+    if (ngx_goim_worker.reader
+        && goim_reader_set_room(ngx_goim_worker.reader, room->hash,
+                                room->nmembers)
+           != GOIM_OK)
+    {
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                       "goim room: no entry for \"%*s\"",
+                       (size_t) room->name_len, room->name);
+    }
+}
+
+
+uint64_t
+ngx_goim_room_online(ngx_goim_room_t *room)
+{
+    if (ngx_goim_worker.reader == NULL) {
+        return room->nmembers;
+    }
+
+    return room->nmembers
+           + goim_channel_room_members(ngx_goim_worker.channel, room->hash,
+                                       ngx_goim_worker.reader->index);
+}
+
+
 ngx_int_t
 ngx_goim_room_join(ngx_goim_conn_t *gc, ngx_str_t *name)
 {
@@ -205,6 +235,8 @@ ngx_goim_room_join(ngx_goim_conn_t *gc, ngx_str_t *name)
     gc->seen = room->logs[gc->transport].messages;
     gc->due = 0;
 
+    ngx_goim_room_tell(room);
+
     return NGX_OK;
 }
 
@@ -231,6 +263,8 @@ ngx_goim_room_leave(ngx_goim_conn_t *gc)
     last->room_index = gc->room_index;
 
     gc->room = NULL;
+
+    ngx_goim_room_tell(room);
 
     if (room->nmembers == 0) {
         ngx_goim_room_destroy(room);

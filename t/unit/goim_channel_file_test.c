@@ -644,6 +644,8 @@ test_channel_layout_is_what_the_document_says(void **state)
     assert_int_equal(offsetof(goim_channel_slot_t, cursors), 64);
     assert_int_equal(offsetof(goim_channel_slot_t, counters), 576);
     assert_int_equal(offsetof(goim_channel_slots_t, slot), 64);
+    assert_int_equal(offsetof(goim_channel_slots_t, rooms), 1114176);
+    assert_int_equal(sizeof(goim_channel_room_t), 16);
     assert_int_equal(offsetof(goim_channel_lane_t, alive_ms), 64);
     assert_int_equal(offsetof(goim_channel_lane_t, counters), 128);
     assert_int_equal(offsetof(goim_channel_lane_t, judge), 384);
@@ -654,7 +656,7 @@ test_channel_layout_is_what_the_document_says(void **state)
 
     goim_channel_geometry(&g, 2, 1 << 20);
     assert_int_equal(g.slots_at, 65536);
-    assert_int_equal(g.slots_size, 18 * 65536);
+    assert_int_equal(g.slots_size, 50 * 65536);
     assert_int_equal(g.lanes_at, g.slots_at + g.slots_size);
     assert_int_equal(g.index_at, 126976);
     assert_int_equal(g.index_buckets, 128);
