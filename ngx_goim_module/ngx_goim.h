@@ -316,10 +316,14 @@ ngx_goim_room_class_t *ngx_goim_room_class_find(
     ngx_http_goim_main_conf_t *gmcf, u_char *name, size_t len);
 
 
-/* ngx_goim_channel.c: the channel in master and worker */
+/* ngx_goim_channel_conf.c: the directive, and the channel in the master */
 
 char *ngx_goim_channel_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+
+/* ngx_goim_channel.c: the channel in a worker */
+
 void ngx_goim_channel_open(ngx_cycle_t *cycle);
 void ngx_goim_channel_close(void);
 
