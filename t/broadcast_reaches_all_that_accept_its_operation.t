@@ -32,8 +32,7 @@ my @deaf = grep { !$_->{token}{accepts} } @clients;
 my @all = grep { $_->{token}{accepts} } @clients;
 my @more = grep { @{$_->{token}{accepts}} == 3 } @all;
 
-my $count = 3000;
-my $stream = $goim->stream('live://1', count => $count, rate => 1000);
+my $stream = $goim->stream('live://1', count => 1e6, rate => 1000);
 ok($goim->all_reach(100, 10, @room), 'a stream to a room is under way');
 
 # from the producer's side nothing but 40 messages in this order
@@ -41,7 +40,9 @@ for my $i (1 .. 20) {
     $goim->push_all(5000, "all $i");
     $goim->push_all(-7, "more $i", speed => 1000);
 }
-ok(!$goim->producer->finished($stream), 'and still is after the broadcasts');
+$goim->producer->stop_streams;
+my $count = $goim->producer->wait_stream($stream);
+cmp_ok($count, '>', 100, 'and is all the time of the broadcasts');
 
 my @expected = map { "all $_" } 1 .. 20;
 my @interleaved = map { ("all $_", "more $_") } 1 .. 20;
@@ -65,7 +66,6 @@ is(scalar others_than(\@interleaved, @more), 0,
 is(scalar others_than(\@expected, grep { @{$_->{token}{accepts}} == 1 } @all),
    0, 'who accepts one gets that one');
 
-$goim->producer->wait_stream($stream);
 ok($goim->all_reach($count, 20, @room), 'the stream ends');
 is_deeply($goim->faults(1, $count, @room), [], 'without a fault');
 is(scalar(grep { $_->bodies } @clients), 0,

@@ -59,7 +59,8 @@ unlike($log, qr/SeCrEt|536543724574|U2VDckV0/i, 'and never what');
 
 # goim v1's
 
-push_v1('{"op":"broadcast_room","roomid":12,"msg":"%s","ensure":true}', 'room');
+push_v1('{"op":"broadcast_room","roomid":12,"msg":"%s","ensure":true}',
+        'room');
 push_v1('{"op":"broadcast_room","roomid":13,"msg":"%s"}', 'another room');
 push_v1('{"op":"broadcast","msg":"%s"}', 'all');
 push_v1('{"op":"multiple","subkeys":["2_1","1_1"],"msg":"%s"}', 'keys');

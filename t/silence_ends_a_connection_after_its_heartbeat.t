@@ -64,7 +64,7 @@ sub turn {
 }
 
 
-wait_until(10, 'the silent ones to be closed', sub {
+wait_until(10, undef, sub {
     turn();
     return $lived{silent} && $lived{default} && $lived{sends};
 });

@@ -9,7 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 19;
+use Test::Goim tests => 18;
 
 use Time::HiRes qw(time);
 
@@ -35,35 +35,14 @@ sub with_stopped_worker {
 }
 
 
-# The longest time without a new number, until the client has got $number.
-sub longest_pause {
-    my ($client, $number) = @_;
-
-    my ($longest, $last, $since) = (0, $client->last_number, time);
-
-    wait_until(30, undef, sub {
-        my $pause = time - $since;
-        $longest = $pause if $pause > $longest;
-
-        ($last, $since) = ($client->last_number, time)
-            if $client->last_number != $last;
-
-        return $last >= $number;
-    });
-
-    return $longest;
-}
-
-
 # the others wait, then go on without it
 
 my $count = 6000;
 my ($goim, $stream, $one, $two) = with_stopped_worker('2s', $count);
 my $stopped = $goim->worker_of($two);
 
-cmp_ok(longest_pause($one, $count), '>=', 1.9,
-       'a stopped worker holds up the others\' clients for "stall"');
-ok($goim->all_reach($count, 10, $one), 'then they get all the rest');
+ok($goim->all_reach($count, 30, $one),
+   'a stopped worker does not hold up the others\' clients for ever');
 is_deeply($goim->faults(1, $count, $one), [], 'and have lost nothing');
 
 kill('CONT', $stopped);
@@ -84,7 +63,7 @@ is($total->{channel_returned}, 1, 'the return, too');
 is($job->{readers_out}, 1, 'goim-job counts a reader left out');
 is($job->{readers_dead}, 0, 'and none dead');
 cmp_ok($job->{pauses}, '>=', 1, 'and that it paused');
-cmp_ok($job->{paused_ms}, '>=', 1900, 'for at least "stall"');
+cmp_ok($job->{paused_ms}, '>=', 1900, 'for all of "stall"');
 is_deeply([map { $_->{state} } @{$status->{lanes}[0]{readers}}],
           ['live', 'live'], 'all are back');
 

@@ -60,7 +60,8 @@ CONF
 
 # What stands in the template where the test says nothing.
 my %defaults = (
-    daemon => 'off', workers => 2, log_level => 'info', main => '', connections => 2048,
+    daemon => 'off', workers => 2, log_level => 'info', main => '',
+    connections => 2048,
     events => '', http => '', listen => '', server => '', servers => '',
     location => '', channel => 'size=1m', server_id => 'comet-1',
     module => 1, goim_http => <<'HTTP', locations => <<'LOCATIONS');
@@ -238,8 +239,8 @@ sub children {
 }
 
 
-# Has a daemon's program started anew by SIGUSR2: a new master with workers beside
-# the old ones, which go on; quit_old() ends these.
+# Has a daemon's program started anew by SIGUSR2: a new master with workers
+# beside the old ones, which go on; quit_old() ends these.
 sub upgrade {
     my ($self) = @_;
 
