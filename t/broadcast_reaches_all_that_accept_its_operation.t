@@ -22,17 +22,17 @@ sub options {
 
     return { numbers => 1, token => {
         room_id => $n % 2 ? 'live://1' : undef,
-        $accepts ? (accepts => $accepts) : () } };
+        $accepts ? (accepts => $accepts) : (),
+        test => { heartbeat => 600 } } };
 }
 
 
 my @clients = $goim->connect_spread(30, \&options);
 my @room = grep { $_->{token}{room_id} } @clients;
-my @deaf = grep { !$_->{token}{accepts} } @clients;
 my @all = grep { $_->{token}{accepts} } @clients;
 my @more = grep { @{$_->{token}{accepts}} == 3 } @all;
 
-my $stream = $goim->stream('live://1', count => 1e6, rate => 1000);
+my $stream = $goim->stream('live://1', count => 1e6, rate => 200);
 ok($goim->all_reach(100, 10, @room), 'a stream to a room is under way');
 
 # from the producer's side nothing but 40 messages in this order
