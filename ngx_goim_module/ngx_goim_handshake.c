@@ -20,6 +20,7 @@ static ngx_int_t ngx_goim_handshake_send(ngx_http_request_t *r,
 static void ngx_goim_handshake_begin(ngx_goim_handshake_t *hs);
 static void ngx_goim_handshake_read(ngx_http_request_t *r);
 static void ngx_goim_handshake_write(ngx_http_request_t *r);
+static void ngx_goim_handshake_end(ngx_http_request_t *r, ngx_uint_t status);
 static void ngx_goim_handshake_detach_handler(ngx_event_t *ev);
 static void ngx_goim_handshake_timeout_handler(ngx_event_t *ev);
 static void ngx_goim_handshake_cleanup(void *data);
@@ -491,25 +492,20 @@ ngx_goim_handshake_read(ngx_http_request_t *r)
     c = r->connection;
     hs = ngx_goim_handshake_get(c);
 
-    if (c->close) {
-        ngx_http_finalize_request(r, NGX_ERROR);
-        return;
-    }
-
     while (hs->conn->state == NGX_GOIM_STATE_AUTH) {
 
         n = c->recv(c, buf, sizeof(buf));
 
         if (n == NGX_AGAIN) {
             if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
-                ngx_http_finalize_request(r, NGX_ERROR);
+                ngx_goim_handshake_end(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
             }
 
             return;
         }
 
         if (n == NGX_ERROR || n == 0) {
-            ngx_http_finalize_request(r, NGX_HTTP_CLIENT_CLOSED_REQUEST);
+            ngx_goim_handshake_end(r, NGX_HTTP_CLIENT_CLOSED_REQUEST);
             return;
         }
 
@@ -531,7 +527,7 @@ ngx_goim_handshake_write(ngx_http_request_t *r)
     if (r->connection->buffered
         && ngx_http_output_filter(r, NULL) == NGX_ERROR)
     {
-        ngx_http_finalize_request(r, NGX_ERROR);
+        ngx_goim_handshake_end(r, NGX_HTTP_CLIENT_CLOSED_REQUEST);
         return;
     }
 
@@ -574,6 +570,30 @@ ngx_goim_handshake_detach(ngx_goim_handshake_t *hs)
     hs->conn->state = NGX_GOIM_STATE_DETACH;
 
     ngx_post_event(&hs->detach, &ngx_posted_events);
+}
+
+
+/*
+ * The request, its subrequests and the connection end at once, by nginx's own
+ * way for a connection that must close.  Finalized, the request might run a
+ * post_action: without what it knows of us, but with our timers.
+ */
+static void
+ngx_goim_handshake_end(ngx_http_request_t *r, ngx_uint_t status)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    if (c->sent == 0) {
+
+        /* on TCP nobody was told another one */
+
+        r->headers_out.status = status;
+    }
+
+    c->close = 1;
+    c->read->handler(c->read);
 }
 
 
@@ -833,6 +853,5 @@ ngx_goim_handshake_timeout_handler(ngx_event_t *ev)
         ngx_goim_handshake_last_word(hs, GOIM_WS_CLOSE_TRY_LATER);
     }
 
-    ngx_http_finalize_request(hs->request, NGX_ERROR);
-    ngx_http_run_posted_requests(c);
+    ngx_goim_handshake_end(hs->request, NGX_HTTP_REQUEST_TIME_OUT);
 }
