@@ -17,22 +17,29 @@ ngx_goim_limit_conn_handler(ngx_http_request_t *r)
 {
     ngx_int_t                  rc;
     ngx_pool_t                *pool;
+    ngx_pool_cleanup_t        *cln;
     ngx_http_goim_loc_conf_t  *glcf;
 
     glcf = ngx_http_get_module_loc_conf(r, ngx_http_goim_module);
 
-    if (glcf->enabled != 1 || r != r->main) {
+    /* an HTTP/2 stream's pool is that of all, and it is never upgraded */
+
+    if (glcf->enabled != 1 || r != r->main || r->stream) {
         return ngx_goim_limit_conn_next(r);
     }
 
-    /* one request is counted, so there must not be a second one */
-
-    r->keepalive = 0;
-
     pool = r->pool;
     r->pool = r->connection->pool;
+    cln = r->pool->cleanup;
 
     rc = ngx_goim_limit_conn_next(r);
+
+    if (r->pool->cleanup != cln) {
+
+        /* one request is counted, so there must not be a second one */
+
+        r->keepalive = 0;
+    }
 
     r->pool = pool;
 
