@@ -107,6 +107,14 @@ ngx_goim_listen_postconfiguration(ngx_conf_t *cf)
     ngx_http_core_main_conf_t   *cmcf;
     ngx_http_goim_main_conf_t   *gmcf;
 
+    /*
+     * First, and for a configuration without TCP as well: after one that is
+     * refused, workers of the running one may begin with these filters.
+     */
+
+    ngx_goim_listen_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_goim_listen_header_filter;
+
     gmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_goim_module);
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
@@ -126,11 +134,6 @@ ngx_goim_listen_postconfiguration(ngx_conf_t *cf)
                 return NGX_ERROR;
             }
         }
-    }
-
-    if (gmcf->tcp) {
-        ngx_goim_listen_next_header_filter = ngx_http_top_header_filter;
-        ngx_http_top_header_filter = ngx_goim_listen_header_filter;
     }
 
     return NGX_OK;
