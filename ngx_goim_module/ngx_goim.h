@@ -441,6 +441,10 @@ void ngx_goim_conn_close(ngx_goim_conn_t *gc, ngx_goim_reason_e reason);
 void ngx_goim_conn_say_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code,
     ngx_goim_reason_e reason);
 
+/* The same with a text for people, of which a close frame takes 123 bytes of
+ * UTF-8; anything else is left out. */
+void ngx_goim_conn_kick(ngx_goim_conn_t *gc, const u_char *text, size_t len);
+
 void ngx_goim_conn_read_handler(ngx_event_t *rev);
 void ngx_goim_conn_write_handler(ngx_event_t *wev);
 
@@ -548,6 +552,9 @@ ngx_goim_block_t *ngx_goim_log_block(ngx_goim_log_t *log, uint64_t pos);
 
 /* The end of the frame that pos stands in, or, at a border, pos itself. */
 uint64_t ngx_goim_log_frame_end(ngx_goim_block_t *b, uint64_t pos);
+
+/* The start of the newest frame; the log holds at least one. */
+uint64_t ngx_goim_log_newest(ngx_goim_log_t *log);
 
 /* The messages up to the last whole frame before pos, mod 2^32. */
 uint32_t ngx_goim_log_messages(ngx_goim_block_t *b, uint64_t pos);

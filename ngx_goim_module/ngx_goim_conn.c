@@ -264,11 +264,11 @@ ngx_goim_conn_begin_close(ngx_goim_conn_t *gc, const u_char *data, size_t len,
 }
 
 
-void
-ngx_goim_conn_say_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code,
+static void
+ngx_goim_conn_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code, ngx_str_t *text,
     ngx_goim_reason_e reason)
 {
-    u_char             data[2];
+    u_char             data[GOIM_WS_MAX_CONTROL];
     ngx_connection_t  *c;
 
     if (gc->state == NGX_GOIM_STATE_CLOSING) {
@@ -287,8 +287,9 @@ ngx_goim_conn_say_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code,
 
     data[0] = (u_char) (code >> 8);
     data[1] = (u_char) code;
+    ngx_memcpy(data + 2, text->data, text->len);
 
-    if (ngx_goim_conn_begin_close(gc, data, 2, reason) != NGX_OK) {
+    if (ngx_goim_conn_begin_close(gc, data, 2 + text->len, reason) != NGX_OK) {
         ngx_goim_conn_close(gc, reason);
         return;
     }
@@ -299,6 +300,47 @@ ngx_goim_conn_say_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code,
 
         ngx_post_event(c->read, &ngx_posted_next_events);
     }
+}
+
+
+void
+ngx_goim_conn_say_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code,
+    ngx_goim_reason_e reason)
+{
+    ngx_str_t  none = ngx_null_string;
+
+    ngx_goim_conn_goodbye(gc, code, &none, reason);
+}
+
+
+void
+ngx_goim_conn_kick(ngx_goim_conn_t *gc, const u_char *text, size_t len)
+{
+    u_char     *p, *last;
+    ngx_str_t   reason;
+
+    reason.data = (u_char *) text;
+    reason.len = 0;
+
+    p = reason.data;
+    last = p + ngx_min(len, GOIM_WS_MAX_CONTROL - 2);
+
+    /* whole characters only */
+
+    while (p < last) {
+
+        if (*p < 0x80) {
+            p++;
+
+        } else if (ngx_utf8_decode(&p, last - p) > 0x10ffff) {
+            break;
+        }
+
+        reason.len = p - reason.data;
+    }
+
+    ngx_goim_conn_goodbye(gc, GOIM_WS_CLOSE_POLICY, &reason,
+                          NGX_GOIM_BY_KICK);
 }
 
 
@@ -479,11 +521,17 @@ ngx_goim_conn_drain(void)
 }
 
 
-/* As many as keep the pace that ends with the time. */
+/*
+ * As many as keep the pace that ends with the time; what is less than one is
+ * kept for the next step.
+ */
 static uint32_t
 ngx_goim_conn_drain_share(uint32_t n)
 {
-    ngx_msec_int_t  left;
+    uint64_t         share;
+    ngx_msec_int_t   left;
+
+    static uint64_t  rest;  /* thousandths of a connection */
 
     left = (ngx_msec_int_t) (ngx_goim_conn_drain_end - ngx_current_msec);
 
@@ -491,7 +539,11 @@ ngx_goim_conn_drain_share(uint32_t n)
         return n;
     }
 
-    return ((uint64_t) n * NGX_GOIM_CONN_DRAIN + left - 1) / left;
+    rest += (uint64_t) n * NGX_GOIM_CONN_DRAIN * 1000 / left;
+    share = rest / 1000;
+    rest %= 1000;
+
+    return share;
 }
 
 

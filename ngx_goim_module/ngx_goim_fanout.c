@@ -298,7 +298,7 @@ ngx_goim_fanout_kick(const goim_record_t *record)
             continue;
         }
 
-        ngx_goim_conn_say_goodbye(gc, GOIM_WS_CLOSE_POLICY, NGX_GOIM_BY_KICK);
+        ngx_goim_conn_kick(gc, goim_record_body(record), record->body_len);
     }
 }
 

@@ -174,6 +174,18 @@ ngx_goim_log_messages(ngx_goim_block_t *b, uint64_t pos)
 }
 
 
+uint64_t
+ngx_goim_log_newest(ngx_goim_log_t *log)
+{
+    ngx_goim_block_t  *b;
+
+    b = log->tail;
+
+    return b->frames > 1 ? b->start + ngx_goim_log_frame(b, b->frames - 2)->end
+                         : b->start;
+}
+
+
 void
 ngx_goim_log_hold(ngx_goim_block_t *b)
 {

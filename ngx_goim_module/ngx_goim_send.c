@@ -227,12 +227,14 @@ ngx_goim_send_delivered(ngx_goim_conn_t *gc, uint32_t messages)
 }
 
 
+/* Counts the messages up to that number as dropped. */
 static void
-ngx_goim_send_dropped(ngx_goim_conn_t *gc, ngx_goim_counter_e reason)
+ngx_goim_send_dropped(ngx_goim_conn_t *gc, uint32_t messages,
+    ngx_goim_counter_e reason)
 {
     uint32_t  n;
 
-    n = ngx_goim_conn_log(gc)->messages - gc->seen;
+    n = messages - gc->seen;
 
     if (n) {
         ngx_goim_count(reason, n);
@@ -281,16 +283,18 @@ ngx_goim_send_save_due(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
 
 
 /*
- * Takes the cursor on to the log's end: what was started goes into the
- * connection's own queue, the rest is dropped.
+ * Takes the cursor on, to the log's end or its newest frame: what was started
+ * goes into the connection's own queue, the rest before that is dropped.
  */
 static ngx_int_t
-ngx_goim_send_cut(ngx_goim_conn_t *gc, ngx_goim_block_t *b,
+ngx_goim_send_cut(ngx_goim_conn_t *gc, ngx_goim_block_t *b, uint64_t to,
     ngx_goim_counter_e reason)
 {
-    ngx_int_t  rc;
+    ngx_int_t        rc;
+    ngx_goim_log_t  *log;
 
     rc = NGX_OK;
+    log = ngx_goim_conn_log(gc);
 
     ngx_goim_send_delivered(gc, ngx_goim_log_messages(b, gc->pos));
 
@@ -298,12 +302,12 @@ ngx_goim_send_cut(ngx_goim_conn_t *gc, ngx_goim_block_t *b,
         rc = ngx_goim_send_save_due(gc, b);
     }
 
-    ngx_goim_send_dropped(gc, reason);
+    ngx_goim_send_dropped(gc, ngx_goim_log_messages(log->tail, to), reason);
 
-    gc->pos = ngx_goim_conn_log(gc)->end;
+    gc->pos = to;
     gc->due = 0;
 
-    ngx_goim_send_lag(gc, NULL);
+    ngx_goim_send_lag(gc, to == log->end ? NULL : log->tail);
 
     return rc;
 }
@@ -317,6 +321,7 @@ ngx_goim_send_settle(ngx_goim_conn_t *gc)
     }
 
     return ngx_goim_send_cut(gc, ngx_goim_send_block(gc),
+                             ngx_goim_conn_log(gc)->end,
                              NGX_GOIM_DROP_CLOSED);
 }
 
@@ -325,7 +330,7 @@ ngx_goim_send_settle(ngx_goim_conn_t *gc)
 static ngx_int_t
 ngx_goim_send_settle_log(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
 {
-    uint64_t  pending;
+    uint64_t  pending, newest;
 
     pending = ngx_goim_send_log_pending(gc);
 
@@ -341,13 +346,20 @@ ngx_goim_send_settle_log(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
         return NGX_OK;
     }
 
+    newest = ngx_goim_log_newest(ngx_goim_conn_log(gc));
+
+    if (gc->pos + gc->due >= newest) {
+
+        /* a frame that is larger than the backlog may wait alone */
+
+        return NGX_OK;
+    }
+
     if (gc->room->class->overflow == NGX_GOIM_OVERFLOW_CLOSE) {
         return NGX_DECLINED;
     }
 
-    /* on with the newest, that is with what comes from now on */
-
-    return ngx_goim_send_cut(gc, b, NGX_GOIM_DROP_BACKLOG);
+    return ngx_goim_send_cut(gc, b, newest, NGX_GOIM_DROP_BACKLOG);
 }
 
 

@@ -9,7 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 15;
+use Test::Goim tests => 16;
 
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport')->start;
 
@@ -87,6 +87,7 @@ ok($clients[0]->is_open, 'nor is a kick for another server obeyed');
 $goim->push_keys([$first], 1000, 'before');
 $goim->kick([$first, $last], spare => 'no-one', reason => 'r');
 is($clients[0]->expect_close, 1008, 'a kick ends a connection with 1008');
+is($clients[0]{close_reason}, 'r', 'with its reason');
 is($clients[-1]->expect_close, 1008, 'and those of all its keys');
 is(join(',', grep { !/^mark/ } $clients[0]->bodies), 'before',
    'after what came before it');
