@@ -11,7 +11,10 @@ use Test::More;
 use Test::Goim tests => 11;
 
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
-                           channel => 'size=1m stall=60s')->start;
+                           channel => 'size=1m stall=60s', http => <<'HTTP')
+goim_room live://* { backlog 64m; }
+HTTP
+    ->start;
 my $room = 'live://1';
 my @clients = $goim->connect_spread(1, {
     token => { room_id => $room, test => { heartbeat => 600 } } });
