@@ -17,6 +17,8 @@ static ngx_int_t ngx_goim_listen_header_filter(ngx_http_request_t *r);
 
 #if (NGX_HTTP_SSL)
 static void ngx_goim_listen_ssl(ngx_connection_t *c);
+static void ngx_goim_listen_ssl_handshake(ngx_connection_t *c);
+static void ngx_goim_listen_ssl_event_handler(ngx_event_t *ev);
 static void ngx_goim_listen_ssl_handler(ngx_connection_t *c);
 #endif
 
@@ -289,7 +291,6 @@ ngx_goim_listen_begin(ngx_connection_t *c)
 static void
 ngx_goim_listen_ssl(ngx_connection_t *c)
 {
-    ngx_int_t                 rc;
     ngx_http_connection_t    *hc;
     ngx_http_ssl_srv_conf_t  *sscf;
 
@@ -307,9 +308,36 @@ ngx_goim_listen_ssl(ngx_connection_t *c)
 
     ngx_reusable_connection(c, 0);
 
-    rc = ngx_ssl_handshake(c);
+    ngx_goim_listen_ssl_handshake(c);
+}
 
-    if (rc == NGX_AGAIN) {
+
+/* As nginx's own handler, which does not look at c->close. */
+static void
+ngx_goim_listen_ssl_event_handler(ngx_event_t *ev)
+{
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    if (ev->timedout || c->close) {
+        ngx_http_close_connection(c);
+        return;
+    }
+
+    ngx_goim_listen_ssl_handshake(c);
+}
+
+
+static void
+ngx_goim_listen_ssl_handshake(ngx_connection_t *c)
+{
+    if (ngx_ssl_handshake(c) == NGX_AGAIN) {
+        c->read->handler = ngx_goim_listen_ssl_event_handler;
+        c->write->handler = ngx_goim_listen_ssl_event_handler;
+
+        /* what a check of the certificate (OCSP) calls at its end */
+
         c->ssl->handler = ngx_goim_listen_ssl_handler;
         return;
     }
