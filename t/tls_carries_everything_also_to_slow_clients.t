@@ -26,14 +26,7 @@ goim_room live://* { backlog 64m; overflow close; }
 goim_room skip://* { backlog 256k; overflow skip; }
 HTTP
 
-my $made = Test::Goim::Process->new(
-    name => 'openssl', dir => $goim->dir, out => $goim->dir . '/openssl.out',
-    argv => ['/usr/bin/openssl', qw(req -x509 -newkey rsa:2048 -nodes -days 2
-             -subj /CN=localhost -keyout), $goim->dir . '/key.pem',
-             '-out', $goim->dir . '/cert.pem']);
-$made->wait(30) && $made->status == 0 or die 'no certificate is made';
-
-$goim->start;
+$goim->make_certificate->start;
 my $port = $goim->nginx->extra_port('tls');
 
 

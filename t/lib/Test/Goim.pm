@@ -414,6 +414,24 @@ sub worker_of {
 }
 
 
+# key.pem and cert.pem in the test's folder, for localhost; before start().
+sub make_certificate {
+    my ($self) = @_;
+
+    my $dir = $self->dir;
+    my $made = Test::Goim::Process->new(
+        name => 'openssl', dir => $dir, out => "$dir/openssl.out",
+        argv => ['/usr/bin/openssl', qw(req -x509 -newkey rsa:2048 -nodes
+                 -days 2 -subj /CN=localhost -keyout), "$dir/key.pem",
+                 '-out', "$dir/cert.pem"]);
+
+    $made->wait(30) && $made->status == 0
+        or croak('no certificate is made');
+
+    return $self;
+}
+
+
 # /goim/status, decoded.
 sub status {
     my ($self, $path) = @_;
