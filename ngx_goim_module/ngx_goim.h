@@ -223,8 +223,6 @@ struct ngx_goim_conn_s {
     uint32_t                    index;     /* in ngx_goim_worker.conns */
     uint32_t                    dirty;     /* place in the dirty list + 1 */
 
-    uint32_t                    skipped;   /* messages, ever */
-
     ngx_goim_out_t             *out;       /* replies, pushes to the key */
     ngx_goim_out_t             *in;        /* an incomplete frame */
     ngx_goim_out_t             *message;   /* fragments of a message */

@@ -93,6 +93,14 @@ ngx_goim_auth_join(ngx_pool_t *pool, ngx_str_t *list, ngx_str_t *item)
 }
 
 
+static ngx_uint_t
+ngx_goim_auth_header_is(ngx_table_elt_t *h, const char *name, size_t len)
+{
+    return h->key.len == len
+           && ngx_strncasecmp(h->key.data, (u_char *) name, len) == 0;
+}
+
+
 /*
  * sr->headers_in is a copy of the parent's whose list is the parent's own: a
  * new list takes what may pass.
@@ -123,11 +131,7 @@ ngx_goim_auth_headers(ngx_http_request_t *sr, ngx_http_request_t *r)
                 continue;
             }
 
-            if (h[i].key.len == 15
-                && ngx_strncasecmp(h[i].key.data,
-                                   (u_char *) "x-forwarded-for", 15)
-                   == 0)
-            {
+            if (ngx_goim_auth_header_is(&h[i], "x-forwarded-for", 15)) {
                 if (ngx_goim_auth_join(r->pool, &forwarded, &h[i].value)
                     != NGX_OK)
                 {
@@ -313,14 +317,6 @@ ngx_goim_auth_done(ngx_http_request_t *sr, void *data, ngx_int_t rc)
     hs->done = 1;
 
     return rc;
-}
-
-
-static ngx_uint_t
-ngx_goim_auth_header_is(ngx_table_elt_t *h, const char *name, size_t len)
-{
-    return h->key.len == len
-           && ngx_strncasecmp(h->key.data, (u_char *) name, len) == 0;
 }
 
 

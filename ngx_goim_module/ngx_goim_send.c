@@ -238,7 +238,6 @@ ngx_goim_send_dropped(ngx_goim_conn_t *gc, uint32_t messages,
 
     if (n) {
         ngx_goim_count(reason, n);
-        gc->skipped += n;
         gc->seen += n;
     }
 }
@@ -654,7 +653,6 @@ ngx_goim_send_frames(ngx_goim_conn_t *gc, struct iovec *iov, int n)
 
         if (p == NULL) {
             ngx_goim_count(NGX_GOIM_DROP_BACKLOG, 1);
-            gc->skipped++;
             continue;
         }
 
