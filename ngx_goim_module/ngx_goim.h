@@ -357,8 +357,8 @@ ngx_int_t ngx_goim_handshake_auth(ngx_goim_conn_t *gc,
 /* The request is about to end: a close frame, if one can still be sent. */
 void ngx_goim_handshake_last_word(ngx_goim_handshake_t *hs, ngx_uint_t code);
 
-/* The answer is known: the connection leaves its request when it can. */
-void ngx_goim_handshake_detach(ngx_goim_handshake_t *hs);
+/* That of a connection which still has its request. */
+ngx_goim_handshake_t *ngx_goim_handshake_get(ngx_connection_t *c);
 
 struct ngx_goim_handshake_s {
     ngx_http_request_t         *request;
@@ -374,6 +374,14 @@ struct ngx_goim_handshake_s {
     ngx_uint_t                  close_code;  /* 0: accepted */
     ngx_goim_reason_e           reason;    /* of the close code */
 };
+
+
+/* ngx_goim_detach.c */
+
+void ngx_goim_detach_init(ngx_goim_handshake_t *hs);
+
+/* The answer is known: the connection leaves its request when it can. */
+void ngx_goim_detach_start(ngx_goim_handshake_t *hs);
 
 
 /* ngx_goim_auth.c: the auth subrequest and its answer */
