@@ -305,6 +305,9 @@ typedef struct {
 extern ngx_module_t       ngx_http_goim_module;
 extern ngx_goim_worker_t  ngx_goim_worker;
 
+/* by ngx_goim_transport_e */
+extern ngx_str_t          ngx_goim_transport_names[NGX_GOIM_TRANSPORTS];
+
 
 /* ngx_goim_room_class.c */
 
@@ -344,6 +347,31 @@ ngx_uint_t ngx_goim_listen_is_tcp(ngx_http_request_t *r);
 /* ngx_goim_limit_conn.c */
 
 ngx_int_t ngx_goim_limit_conn_postconfiguration(ngx_conf_t *cf);
+
+
+/* ngx_goim_request.c: requests that no client has sent */
+
+typedef struct {
+    ngx_uint_t                  method;
+    ngx_str_t                   method_name;
+    ngx_str_t                   uri;
+} ngx_goim_request_t;
+
+/* What nginx's phases look at; the header list is empty. */
+ngx_int_t ngx_goim_request_fill(ngx_http_request_t *r,
+    ngx_goim_request_t *gr);
+
+/* lower is the name in lower case; both live as long as the request. */
+ngx_table_elt_t *ngx_goim_request_header(ngx_http_request_t *r,
+    const char *name, const char *lower, ngx_str_t *value);
+
+/* Copies the body, and adds its Content-Length. */
+ngx_int_t ngx_goim_request_body(ngx_http_request_t *r, const u_char *data,
+    size_t len);
+
+/* Adds X-Real-IP, X-Goim-Server and X-Goim-Transport. */
+ngx_int_t ngx_goim_request_client(ngx_http_request_t *r,
+    ngx_uint_t transport);
 
 
 /* ngx_goim_handshake.c */

@@ -43,29 +43,6 @@ ngx_goim_auth_is_hidden(ngx_str_t *name)
 }
 
 
-static ngx_table_elt_t *
-ngx_goim_auth_add(ngx_http_request_t *sr, const char *name, const char *lower,
-    ngx_str_t *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&sr->headers_in.headers);
-    if (h == NULL) {
-        return NULL;
-    }
-
-    ngx_memzero(h, sizeof(ngx_table_elt_t));
-
-    h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
-    h->lowcase_key = (u_char *) lower;
-    h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
-    h->value = *value;
-
-    return h;
-}
-
-
 /* The client's address goes behind those that its own proxies have added. */
 static ngx_int_t
 ngx_goim_auth_join(ngx_pool_t *pool, ngx_str_t *list, ngx_str_t *item)
@@ -152,100 +129,12 @@ ngx_goim_auth_headers(ngx_http_request_t *sr, ngx_http_request_t *r)
 
     if (ngx_goim_auth_join(r->pool, &forwarded, &r->connection->addr_text)
         != NGX_OK
-        || ngx_goim_auth_add(sr, "X-Forwarded-For", "x-forwarded-for",
-                             &forwarded)
+        || ngx_goim_request_header(sr, "X-Forwarded-For", "x-forwarded-for",
+                                   &forwarded)
            == NULL)
     {
         return NGX_ERROR;
     }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_goim_auth_own_headers(ngx_http_request_t *sr, size_t len)
-{
-    u_char     *p;
-    ngx_str_t   value, transport;
-
-    p = ngx_pnalloc(sr->pool, NGX_OFF_T_LEN);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    value.data = p;
-    value.len = ngx_sprintf(p, "%uz", len) - p;
-
-    sr->headers_in.content_length_n = len;
-    sr->headers_in.content_length = ngx_goim_auth_add(sr, "Content-Length",
-                                                      "content-length",
-                                                      &value);
-    sr->headers_in.upgrade = NULL;
-    sr->headers_in.connection = NULL;
-
-    if (ngx_goim_listen_is_tcp(sr)) {
-        ngx_str_set(&transport, "tcp");
-
-    } else {
-        ngx_str_set(&transport, "websocket");
-    }
-
-    if (sr->headers_in.content_length == NULL
-        || ngx_goim_auth_add(sr, "X-Real-IP", "x-real-ip",
-                             &sr->connection->addr_text)
-           == NULL
-        || ngx_goim_auth_add(sr, "X-Goim-Server", "x-goim-server",
-                             &ngx_goim_worker.conf->server_id)
-           == NULL
-        || ngx_goim_auth_add(sr, "X-Goim-Transport", "x-goim-transport",
-                             &transport)
-           == NULL)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * The token as a body of one buffer in memory; start == pos, since a retry on
- * another upstream server sets pos back to start.
- */
-static ngx_int_t
-ngx_goim_auth_body(ngx_http_request_t *sr, goim_str_t token)
-{
-    ngx_buf_t                *b;
-    ngx_chain_t              *cl;
-    ngx_http_request_body_t  *rb;
-
-    rb = ngx_pcalloc(sr->pool, sizeof(ngx_http_request_body_t));
-    if (rb == NULL) {
-        return NGX_ERROR;
-    }
-
-    sr->request_body = rb;
-
-    if (token.len == 0) {
-        return NGX_OK;
-    }
-
-    b = ngx_create_temp_buf(sr->pool, token.len);
-    cl = ngx_alloc_chain_link(sr->pool);
-
-    if (b == NULL || cl == NULL) {
-        return NGX_ERROR;
-    }
-
-    b->last = ngx_cpymem(b->last, token.data, token.len);
-    b->last_buf = 1;
-
-    cl->buf = b;
-    cl->next = NULL;
-
-    rb->bufs = cl;
-    rb->buf = b;
 
     return NGX_OK;
 }
@@ -278,6 +167,9 @@ ngx_goim_auth_start(ngx_goim_handshake_t *hs, goim_str_t token)
     sr->method = NGX_HTTP_POST;
     ngx_str_set(&sr->method_name, "POST");
 
+    sr->headers_in.upgrade = NULL;
+    sr->headers_in.connection = NULL;
+
     hs->subrequest = sr;
 
     /*
@@ -285,9 +177,9 @@ ngx_goim_auth_start(ngx_goim_handshake_t *hs, goim_str_t token)
      * ended by its own handlers, with an empty body at worst.
      */
 
-    if (ngx_goim_auth_body(sr, token) != NGX_OK
-        || ngx_goim_auth_headers(sr, r) != NGX_OK
-        || ngx_goim_auth_own_headers(sr, token.len) != NGX_OK)
+    if (ngx_goim_auth_headers(sr, r) != NGX_OK
+        || ngx_goim_request_body(sr, token.data, token.len) != NGX_OK
+        || ngx_goim_request_client(sr, hs->conn->transport) != NGX_OK)
     {
         hs->close_code = GOIM_WS_CLOSE_TRY_LATER;
     }

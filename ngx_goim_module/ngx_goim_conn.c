@@ -19,6 +19,12 @@ static void ngx_goim_conn_unlist(ngx_goim_conn_t *gc);
 static void ngx_goim_conn_drain_handler(ngx_event_t *ev);
 
 
+ngx_str_t  ngx_goim_transport_names[NGX_GOIM_TRANSPORTS] = {
+    ngx_string("websocket"),
+    ngx_string("tcp")
+};
+
+
 static ngx_event_t  ngx_goim_conn_drain_event;
 static ngx_msec_t   ngx_goim_conn_drain_end;
 

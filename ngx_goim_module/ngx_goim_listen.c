@@ -364,68 +364,29 @@ ngx_goim_listen_ssl_handler(ngx_connection_t *c)
 
 /* The request */
 
-/*
- * As much of a parsed request as nginx's phases look at: an empty header
- * list, and a header_in that is empty but real (nginx looks into it when a
- * refused request might be kept alive).
- */
-static ngx_int_t
-ngx_goim_listen_fill_request(ngx_http_request_t *r, ngx_str_t *uri)
-{
-    u_char  *p;
-
-    if (ngx_list_init(&r->headers_in.headers, r->pool, 4,
-                      sizeof(ngx_table_elt_t))
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    /* for logs: what it would have been */
-
-    r->request_line.len = sizeof("GET ") - 1 + uri->len;
-    p = ngx_pnalloc(r->pool, r->request_line.len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    r->request_line.data = p;
-    p = ngx_cpymem(p, "GET ", sizeof("GET ") - 1);
-    ngx_memcpy(p, uri->data, uri->len);
-
-    r->method = NGX_HTTP_GET;
-    ngx_str_set(&r->method_name, "GET");
-    ngx_str_set(&r->http_protocol, "goim");
-
-    r->uri = *uri;
-    r->unparsed_uri = *uri;
-    r->valid_unparsed_uri = 1;
-
-    r->headers_in.connection_type = NGX_HTTP_CONNECTION_CLOSE;
-    r->keepalive = 0;
-    r->lingering_close = 0;
-
-    ngx_http_set_exten(r);
-
-    return NGX_OK;
-}
-
-
 static void
 ngx_goim_listen_request(ngx_connection_t *c)
 {
-    ngx_http_request_t        *r;
-    ngx_http_connection_t     *hc;
-    ngx_http_goim_srv_conf_t  *gscf;
+    ngx_goim_request_t      gr;
+    ngx_http_request_t     *r;
+    ngx_http_connection_t  *hc;
 
     hc = c->data;
-    gscf = ngx_goim_listen_conf(hc);
+
+    gr.method = NGX_HTTP_GET;
+    ngx_str_set(&gr.method_name, "GET");
+    gr.uri = ngx_goim_listen_conf(hc)->tcp_uri;
 
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
     }
 
     ngx_reusable_connection(c, 0);
+
+    /*
+     * header_in must be empty but real: nginx looks into it when a refused
+     * request might be kept alive
+     */
 
     c->buffer = ngx_create_temp_buf(c->pool, 8);
     if (c->buffer == NULL) {
@@ -442,7 +403,7 @@ ngx_goim_listen_request(ngx_connection_t *c)
     c->data = r;
     c->log->action = "accepting goim client";
 
-    if (ngx_goim_listen_fill_request(r, &gscf->tcp_uri) != NGX_OK) {
+    if (ngx_goim_request_fill(r, &gr) != NGX_OK) {
         ngx_http_free_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
         ngx_http_close_connection(c);
         return;
