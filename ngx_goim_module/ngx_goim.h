@@ -145,6 +145,10 @@ typedef struct {
     ngx_msec_t                  heartbeat;
     size_t                      max_packet;
     ngx_uint_t                  status;    /* NGX_GOIM_STATUS_*, not merged */
+    void                       *access_log;  /* of nginx's log module */
+    void                      **log_conf;  /* of all modules, that among them;
+                                              NULL: no line at the end */
+    ngx_http_conf_ctx_t        *server_ctx;  /* of the "goim" location */
 } ngx_http_goim_loc_conf_t;
 
 #define NGX_GOIM_STATUS_JSON        0
@@ -164,8 +168,9 @@ typedef struct {
     uint8_t                     key_len;
     uint8_t                     conn_len;
     ngx_msec_t                  heartbeat; /* 0: the location's */
-    ngx_str_t                   room;      /* to be joined; points into the
-                                              text until detached, then NULL */
+    ngx_str_t                   room;      /* to be joined: points into the
+                                              text until detached; while
+                                              closing: left, and allocated */
     u_char                      data[1];   /* key, connection id */
 } ngx_goim_identity_t;
 
@@ -185,14 +190,24 @@ struct ngx_goim_out_s {
 };
 
 
+/* Who a connection is, for variables and requests. */
+typedef struct {
+    ngx_str_t                   key;
+    ngx_str_t                   room;      /* empty: in none */
+    int64_t                     mid;
+    ngx_uint_t                  transport; /* ngx_goim_transport_e */
+} ngx_goim_client_t;
+
+
 typedef enum {
     NGX_GOIM_STATE_AUTH = 0,       /* the auth packet is awaited */
     NGX_GOIM_STATE_SUBREQUEST,     /* its answer is; nothing is read */
     NGX_GOIM_STATE_DETACH,         /* the answer is known; nothing is read */
     NGX_GOIM_STATE_OPEN,
-    NGX_GOIM_STATE_CLOSING         /* our close frame is out or queued; the
+    NGX_GOIM_STATE_CLOSING,        /* our close frame is out or queued; the
                                       client's, or the end, is awaited; on TCP
                                       the rest of what is queued is sent */
+    NGX_GOIM_STATE_CLOSED          /* it is over, and logged */
 } ngx_goim_state_e;
 
 
@@ -215,6 +230,8 @@ struct ngx_goim_conn_s {
     ngx_goim_room_t            *room;      /* NULL: in none */
     ngx_goim_block_t           *block;     /* held: lagging in it */
     uint64_t                    pos;       /* in the room's log */
+    uint32_t                    sent;      /* messages it was sent whole */
+    uint32_t                    dropped;   /* messages it did not get */
     uint32_t                    seen;      /* the log's messages at pos, or
                                               before, mod 2^32 */
     uint32_t                    due;       /* bytes from pos that must go out
@@ -229,7 +246,8 @@ struct ngx_goim_conn_s {
 
     unsigned                    transport:1;  /* ngx_goim_transport_e */
     unsigned                    state:3;   /* ngx_goim_state_e */
-    unsigned                    reason:4;  /* ngx_goim_reason_e, CLOSING */
+    unsigned                    reason:4;  /* ngx_goim_reason_e, CLOSING,
+                                              CLOSED */
     unsigned                    close_out:1;  /* close when out is empty */
     unsigned                    listed:1;  /* counted, in conns */
 };
@@ -388,7 +406,14 @@ void ngx_goim_handshake_last_word(ngx_goim_handshake_t *hs, ngx_uint_t code);
 /* That of a connection which still has its request. */
 ngx_goim_handshake_t *ngx_goim_handshake_get(ngx_connection_t *c);
 
+/* A request's, for $goim_... variables; none in a subrequest. */
+typedef struct {
+    ngx_goim_handshake_t       *handshake; /* NULL: not a handshake */
+    ngx_goim_conn_t            *conn;
+} ngx_goim_ctx_t;
+
 struct ngx_goim_handshake_s {
+    ngx_goim_ctx_t              ctx;
     ngx_http_request_t         *request;
     ngx_goim_conn_t            *conn;
     ngx_event_t                 detach;    /* posted, or a short timer */
@@ -464,8 +489,9 @@ void ngx_goim_conn_destroy(ngx_goim_conn_t *gc);
 /* Detached: from now on ngx_goim_conn_close() ends it. */
 ngx_int_t ngx_goim_conn_attach(ngx_goim_conn_t *gc);
 
-/* Attached and authenticated: joins keys, room, heartbeats. */
-ngx_int_t ngx_goim_conn_open(ngx_goim_conn_t *gc);
+/* Attached and authenticated: joins keys, heartbeats, and the room if its name
+ * is not empty. */
+ngx_int_t ngx_goim_conn_open(ngx_goim_conn_t *gc, ngx_str_t *room);
 
 /* The only place that ends a detached connection; gc is gone. */
 void ngx_goim_conn_close(ngx_goim_conn_t *gc, ngx_goim_reason_e reason);
@@ -478,6 +504,9 @@ void ngx_goim_conn_say_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code,
 /* The same with a text for people, of which a close frame takes 123 bytes of
  * UTF-8; anything else is left out. */
 void ngx_goim_conn_kick(ngx_goim_conn_t *gc, const u_char *text, size_t len);
+
+/* Of a connection that has an identity. */
+void ngx_goim_conn_client(ngx_goim_conn_t *gc, ngx_goim_client_t *client);
 
 void ngx_goim_conn_read_handler(ngx_event_t *rev);
 void ngx_goim_conn_write_handler(ngx_event_t *wev);
@@ -512,6 +541,23 @@ ngx_goim_count(ngx_uint_t counter, uint64_t n)
  */
 ngx_int_t ngx_goim_read_input(ngx_goim_conn_t *gc, u_char *data, size_t len,
     ngx_uint_t *code);
+
+
+/* ngx_goim_variables.c */
+
+ngx_int_t ngx_goim_variables_add(ngx_conf_t *cf);
+
+
+/* ngx_goim_access_log.c */
+
+char *ngx_goim_access_log_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_goim_access_log_merge(ngx_conf_t *cf,
+    ngx_http_goim_loc_conf_t *glcf);
+ngx_int_t ngx_goim_access_log_postconfiguration(ngx_conf_t *cf);
+
+/* The line of a connection that ends, CLOSED, if there is to be one. */
+void ngx_goim_access_log_write(ngx_goim_conn_t *gc);
 
 
 /* ngx_goim_op.c: what a client's packet does; as above, and NGX_DONE: gc is

@@ -65,10 +65,31 @@ ngx_goim_conn_destroy(ngx_goim_conn_t *gc)
     ngx_goim_conn_free_out(&gc->message);
 
     if (gc->id) {
+
+        if (gc->state == NGX_GOIM_STATE_CLOSED && gc->id->room.len) {
+            ngx_free(gc->id->room.data);
+        }
+
         ngx_free(gc->id);
     }
 
     ngx_free(gc);
+}
+
+
+void
+ngx_goim_conn_client(ngx_goim_conn_t *gc, ngx_goim_client_t *client)
+{
+    client->key.data = ngx_goim_identity_key(gc->id);
+    client->key.len = gc->id->key_len;
+    client->room = gc->id->room;
+    client->mid = gc->id->mid;
+    client->transport = gc->transport;
+
+    if (gc->room) {
+        client->room.data = gc->room->name;
+        client->room.len = gc->room->name_len;
+    }
 }
 
 
@@ -157,7 +178,7 @@ ngx_goim_conn_attach(ngx_goim_conn_t *gc)
 
 
 ngx_int_t
-ngx_goim_conn_open(ngx_goim_conn_t *gc)
+ngx_goim_conn_open(ngx_goim_conn_t *gc, ngx_str_t *room)
 {
     ngx_msec_t        heartbeat;
     ngx_goim_conn_t  *old;
@@ -179,15 +200,33 @@ ngx_goim_conn_open(ngx_goim_conn_t *gc)
         return NGX_ERROR;
     }
 
-    if (gc->id->room.len
-        && ngx_goim_room_join(gc, &gc->id->room) != NGX_OK)
-    {
+    if (room->len && ngx_goim_room_join(gc, room) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    ngx_str_null(&gc->id->room);
-
     return NGX_OK;
+}
+
+
+/* The name of the room that is left, for the log. */
+static void
+ngx_goim_conn_keep_room(ngx_goim_conn_t *gc)
+{
+    ngx_str_t  *name;
+
+    if (gc->room == NULL || gc->conf->log_conf == NULL) {
+        return;
+    }
+
+    name = &gc->id->room;
+
+    name->data = ngx_alloc(gc->room->name_len, gc->connection->log);
+    if (name->data == NULL) {
+        return;
+    }
+
+    name->len = gc->room->name_len;
+    ngx_memcpy(name->data, gc->room->name, name->len);
 }
 
 
@@ -198,6 +237,8 @@ ngx_goim_conn_withdraw(ngx_goim_conn_t *gc)
     if (gc->state == NGX_GOIM_STATE_OPEN) {
         ngx_goim_sweep_drop(gc);
     }
+
+    ngx_goim_conn_keep_room(gc);
 
     ngx_goim_room_leave(gc);
     ngx_goim_key_remove(gc);
@@ -213,14 +254,14 @@ ngx_goim_conn_close(ngx_goim_conn_t *gc, ngx_goim_reason_e reason)
 
     c = gc->connection;
 
-    if (gc->state == NGX_GOIM_STATE_CLOSING) {
-        reason = gc->reason;
+    if (gc->state != NGX_GOIM_STATE_CLOSING) {
+        gc->reason = reason;
     }
 
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0, "goim conn close: %d",
-                   reason);
+                   gc->reason);
 
-    ngx_goim_count(NGX_GOIM_CLOSED + reason, 1);
+    ngx_goim_count(NGX_GOIM_CLOSED + gc->reason, 1);
 
     if (gc->out && gc->out->messages) {
         ngx_goim_count(NGX_GOIM_DROP_CLOSED, gc->out->messages);
@@ -231,6 +272,10 @@ ngx_goim_conn_close(ngx_goim_conn_t *gc, ngx_goim_reason_e reason)
     gc->due = 0;
 
     ngx_goim_conn_withdraw(gc);
+
+    gc->state = NGX_GOIM_STATE_CLOSED;
+    ngx_goim_access_log_write(gc);
+
     ngx_goim_conn_unlist(gc);
     ngx_goim_conn_destroy(gc);
 

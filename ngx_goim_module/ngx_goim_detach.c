@@ -168,12 +168,29 @@ ngx_goim_detach_free_request(ngx_http_request_t *r, ngx_goim_conn_t *gc)
 }
 
 
+/* The identity's text dies with the request. */
+static void
+ngx_goim_detach_take_room(ngx_goim_conn_t *gc, ngx_str_t *room, u_char *name)
+{
+    ngx_str_null(room);
+
+    if (gc->id && gc->id->room.len) {
+        ngx_memcpy(name, gc->id->room.data, gc->id->room.len);
+
+        room->data = name;
+        room->len = gc->id->room.len;
+    }
+}
+
+
 static void
 ngx_goim_detach_handler(ngx_event_t *ev)
 {
-    u_char                 room[GOIM_ROOM_NAME_MAX];
+    u_char                 name[GOIM_ROOM_NAME_MAX];
     int32_t                seq;
     uint16_t               ver;
+    ngx_str_t              room;
+    ngx_int_t              rc;
     ngx_uint_t             code, reply;
     ngx_goim_conn_t       *gc;
     ngx_goim_reason_e      reason;
@@ -201,19 +218,19 @@ ngx_goim_detach_handler(ngx_event_t *ev)
     seq = hs->seq;
     ver = hs->ver;
 
-    if (gc->id) {
-
-        /* its text dies with the request */
-
-        ngx_memcpy(room, gc->id->room.data, gc->id->room.len);
-        gc->id->room.data = room;
-    }
+    /* not ended with the request, whose log line may still name it */
 
     hs->conn = NULL;
 
-    if (ngx_goim_detach_free_request(r, gc) != NGX_OK
-        || ngx_goim_conn_attach(gc) != NGX_OK)
-    {
+    ngx_goim_detach_take_room(gc, &room, name);
+
+    rc = ngx_goim_detach_free_request(r, gc);
+
+    if (gc->id) {
+        ngx_str_null(&gc->id->room);
+    }
+
+    if (rc != NGX_OK || ngx_goim_conn_attach(gc) != NGX_OK) {
         ngx_goim_conn_close(gc, NGX_GOIM_BY_ERROR);
         return;
     }
@@ -223,7 +240,7 @@ ngx_goim_detach_handler(ngx_event_t *ev)
         return;
     }
 
-    if (ngx_goim_conn_open(gc) != NGX_OK
+    if (ngx_goim_conn_open(gc, &room) != NGX_OK
         || (reply
             && ngx_goim_send_packet(gc, ver, GOIM_OP_AUTH_REPLY, seq, NULL, 0)
                != NGX_OK))

@@ -26,13 +26,15 @@ static void ngx_goim_handshake_cleanup(void *data);
 ngx_goim_handshake_t *
 ngx_goim_handshake_get(ngx_connection_t *c)
 {
+    ngx_goim_ctx_t      *ctx;
     ngx_http_request_t  *r;
 
     /* while a request lasts, c->data is it or one of its subrequests */
 
     r = c->data;
+    ctx = ngx_http_get_module_ctx(r->main, ngx_http_goim_module);
 
-    return ngx_http_get_module_ctx(r->main, ngx_http_goim_module);
+    return ctx->handshake;
 }
 
 
@@ -110,6 +112,7 @@ ngx_goim_handshake_cleanup(void *data)
     if (hs->conn) {
         ngx_goim_conn_destroy(hs->conn);
         hs->conn = NULL;
+        hs->ctx.conn = NULL;
     }
 }
 
@@ -169,7 +172,10 @@ ngx_goim_handshake_handler(ngx_http_request_t *r)
 
     hs->conn->id = id;
     hs->conn->transport = transport;
-    ngx_http_set_ctx(r, hs, ngx_http_goim_module);
+
+    hs->ctx.handshake = hs;
+    hs->ctx.conn = hs->conn;
+    ngx_http_set_ctx(r, &hs->ctx, ngx_http_goim_module);
 
     if (transport == NGX_GOIM_TCP) {
 

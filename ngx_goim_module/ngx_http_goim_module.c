@@ -123,6 +123,13 @@ static ngx_command_t  ngx_http_goim_commands[] = {
       offsetof(ngx_http_goim_loc_conf_t, max_packet),
       &ngx_http_goim_packet_post },
 
+    { ngx_string("goim_access_log"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_goim_access_log_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("goim_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
       ngx_goim_status_directive,
@@ -136,7 +143,7 @@ static ngx_command_t  ngx_http_goim_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_goim_module_ctx = {
-    NULL,                           /* preconfiguration */
+    ngx_goim_variables_add,         /* preconfiguration */
     ngx_http_goim_postconfiguration, /* postconfiguration */
 
     ngx_http_goim_create_main_conf, /* create main configuration */
@@ -173,6 +180,10 @@ static ngx_int_t
 ngx_http_goim_postconfiguration(ngx_conf_t *cf)
 {
     if (ngx_goim_listen_postconfiguration(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_goim_access_log_postconfiguration(cf) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -366,6 +377,10 @@ ngx_http_goim_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_size_value(conf->max_packet, prev->max_packet,
                               NGX_HTTP_GOIM_MAX_PACKET);
 
+    if (conf->access_log == NULL) {
+        conf->access_log = prev->access_log;
+    }
+
     if (conf->enabled != 1) {
         return NGX_CONF_OK;
     }
@@ -385,7 +400,7 @@ ngx_http_goim_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    return NGX_CONF_OK;
+    return ngx_goim_access_log_merge(cf, conf);
 }
 
 
@@ -395,12 +410,16 @@ ngx_http_goim(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_goim_loc_conf_t  *glcf = conf;
 
     ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_core_srv_conf_t  *cscf;
 
     if (glcf->enabled != NGX_CONF_UNSET) {
         return "is duplicate";
     }
 
     glcf->enabled = 1;
+
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+    glcf->server_ctx = cscf->ctx;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_goim_handshake_handler;

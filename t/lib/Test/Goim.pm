@@ -41,6 +41,7 @@ use Test::Goim::Loop qw(patience wait_until);
 use Test::Goim::Nginx;
 use Test::Goim::Process;
 use Test::Goim::Producer;
+use Test::Goim::TcpClient;
 use Test::Goim::Util qw(slurp tail);
 
 # how many checks finish() makes
@@ -290,7 +291,19 @@ sub connect_ws {
 }
 
 
-# The same through TLS: openssl encrypts what goes through a pair of sockets,
+# One of goim's TCP protocol, to the server with PORT_tcp.
+sub connect_tcp {
+    my ($self, %opt) = @_;
+
+    my $client = Test::Goim::TcpClient->new(
+        port => $self->{nginx}->extra_port('tcp'), %opt);
+    push @{$self->{clients}}, $client;
+
+    return $client;
+}
+
+
+# The same as connect_ws() through TLS: openssl encrypts what goes through a pair of sockets,
 # and reads no further than its side of the pair is read.
 sub connect_tls {
     my ($self, $port, %opt) = @_;
