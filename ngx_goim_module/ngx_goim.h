@@ -55,6 +55,10 @@ typedef enum {
     NGX_GOIM_DROP_NOMEM,        /* no memory for the frame */
     NGX_GOIM_CHANNEL_DAMAGED,   /* times a lane held something else */
     NGX_GOIM_CHANNEL_RETURNED,  /* times the producer went on without us */
+    NGX_GOIM_UPLINKS,           /* gauge: carriers in use */
+    NGX_GOIM_PUBLISHED,         /* client messages that logic answered */
+    NGX_GOIM_PUBLISH_BUSY,      /* refused: goim_uplink_max, no memory */
+    NGX_GOIM_PUBLISH_FAILED,    /* logic failed, or could not be asked */
 
     NGX_GOIM_CLOSED,            /* the first of the reasons below */
     NGX_GOIM_CLOSED_LAST = NGX_GOIM_CLOSED + 8,
@@ -84,6 +88,7 @@ typedef struct ngx_goim_block_s      ngx_goim_block_t;
 typedef struct ngx_goim_out_s        ngx_goim_out_t;
 typedef struct ngx_goim_handshake_s  ngx_goim_handshake_t;
 typedef struct ngx_goim_heartbeat_s  ngx_goim_heartbeat_t;
+typedef struct ngx_goim_uplink_s     ngx_goim_uplink_t;
 
 
 /* What a connection speaks; each has a wire format of its own. */
@@ -140,6 +145,8 @@ typedef struct {
 typedef struct {
     ngx_flag_t                  enabled;   /* "goim" stands in the location */
     ngx_str_t                   auth_uri;  /* empty: off */
+    ngx_str_t                   publish_uri;  /* empty: off */
+    ngx_uint_t                  uplink_max;  /* carriers of a worker */
     ngx_goim_identity_conf_t   *identity;  /* NULL: by the auth packet */
     ngx_msec_t                  handshake_timeout;
     ngx_msec_t                  heartbeat;
@@ -250,6 +257,8 @@ struct ngx_goim_conn_s {
                                               CLOSED */
     unsigned                    close_out:1;  /* close when out is empty */
     unsigned                    listed:1;  /* counted, in conns */
+    unsigned                    publishing:1;  /* its op 4 is being answered;
+                                      until then nothing is read */
 };
 
 
@@ -531,6 +540,14 @@ ngx_goim_count(ngx_uint_t counter, uint64_t n)
     }
 }
 
+static ngx_inline uint64_t
+ngx_goim_counter(ngx_uint_t counter)
+{
+    return ngx_goim_worker.reader
+           ? goim_reader_counter(ngx_goim_worker.reader, counter)
+           : ngx_goim_worker.counters[counter];
+}
+
 
 /* ngx_goim_read.c */
 
@@ -541,6 +558,60 @@ ngx_goim_count(ngx_uint_t counter, uint64_t n)
  */
 ngx_int_t ngx_goim_read_input(ngx_goim_conn_t *gc, u_char *data, size_t len,
     ngx_uint_t *code);
+
+
+/* ngx_goim_uplink.c: requests of the worker's own */
+
+typedef void (*ngx_goim_uplink_done_pt)(ngx_goim_uplink_t *up);
+
+/* What is asked; all of it is copied, except ctx. */
+typedef struct {
+    ngx_http_conf_ctx_t        *ctx;       /* of the server with uri */
+    ngx_str_t                   uri;
+    ngx_connection_t           *from;      /* whose addresses it has; NULL:
+                                              this host's */
+    ngx_goim_client_t          *client;    /* NULL: none */
+    const u_char               *body;
+    size_t                      len;
+    ngx_str_t                   type;      /* of the body */
+    size_t                      max;       /* bytes of the answer's body */
+    ngx_goim_uplink_done_pt     done;      /* called once, in a turn of its
+                                              own; then the uplink is freed */
+} ngx_goim_uplink_request_t;
+
+struct ngx_goim_uplink_s {
+    ngx_goim_client_t           client;    /* key.len 0: none */
+    ngx_http_request_t         *request;   /* NULL: it is over */
+    ngx_goim_uplink_done_pt     done;
+    ngx_event_t                 event;     /* posted when it is over */
+
+    ngx_uint_t                  status;    /* of the answer; 0: there is none */
+    ngx_goim_out_t             *answer;    /* its body; NULL: empty */
+    size_t                      answer_len;
+    size_t                      max;
+    unsigned                    cut:1;     /* the body was larger than max */
+
+    /* whom an answer is for (ngx_goim_publish.c) */
+    ngx_atomic_uint_t           number;    /* of the connection */
+    int32_t                     seq;
+    uint16_t                    ver;
+};
+
+ngx_int_t ngx_goim_uplink_postconfiguration(ngx_conf_t *cf);
+ngx_int_t ngx_goim_uplink_init(ngx_log_t *log);
+
+/* NULL: no memory, or no connection is free; done is not called. */
+ngx_goim_uplink_t *ngx_goim_uplink_start(ngx_goim_uplink_request_t *ur);
+
+/* That of a request, NULL for one that a client has sent. */
+ngx_goim_uplink_t *ngx_goim_uplink_get(ngx_http_request_t *r);
+
+
+/* ngx_goim_publish.c */
+
+/* NGX_AGAIN: op 5 comes later, and nothing is read until then; NGX_OK: it has
+ * been sent. */
+ngx_int_t ngx_goim_publish(ngx_goim_conn_t *gc, const goim_packet_t *packet);
 
 
 /* ngx_goim_variables.c */

@@ -299,6 +299,7 @@ ngx_goim_conn_begin_close(ngx_goim_conn_t *gc, const u_char *data, size_t len,
 
     gc->state = NGX_GOIM_STATE_CLOSING;
     gc->reason = reason;
+    gc->publishing = 0;
 
     if (gc->transport == NGX_GOIM_TCP) {
 
@@ -464,6 +465,10 @@ ngx_goim_conn_read(ngx_goim_conn_t *gc)
     c = gc->connection;
 
     for (reads = 0; reads < NGX_GOIM_CONN_READS; reads++) {
+
+        if (gc->publishing) {
+            return NGX_OK;
+        }
 
         n = c->recv(c, buf, sizeof(buf));
 

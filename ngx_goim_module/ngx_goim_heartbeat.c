@@ -126,6 +126,14 @@ ngx_goim_heartbeat_handler(ngx_event_t *ev)
             return;
         }
 
+        if (gc->publishing) {
+
+            /* it is us who do not listen */
+
+            ngx_goim_heartbeat_touch(gc);
+            continue;
+        }
+
         ngx_log_error(NGX_LOG_INFO, gc->connection->log, 0,
                       "goim conn: client was silent for too long");
 

@@ -118,16 +118,33 @@ ngx_goim_identity_random_key(u_char *p)
 }
 
 
+/* What stands in headers and reports without control characters. */
+static ngx_uint_t
+ngx_goim_identity_is_text(ngx_str_t *text, size_t max)
+{
+    size_t  i;
+
+    for (i = 0; i < text->len; i++) {
+        if (text->data[i] < 0x20 || text->data[i] == 0x7f) {
+            return 0;
+        }
+    }
+
+    return text->len <= max;
+}
+
+
 static ngx_int_t
 ngx_goim_identity_check(ngx_goim_identity_text_t *text, ngx_log_t *log)
 {
     const char  *what;
 
-    if (text->key.len > NGX_GOIM_KEY_MAX) {
-        what = "a key of more than 255 bytes";
+    if (!ngx_goim_identity_is_text(&text->key, NGX_GOIM_KEY_MAX)) {
+        what = "a key of more than 255 bytes, or with control characters";
 
-    } else if (text->conn.len > NGX_GOIM_CONN_MAX) {
-        what = "a connection id of more than 32 bytes";
+    } else if (!ngx_goim_identity_is_text(&text->conn, NGX_GOIM_CONN_MAX)) {
+        what = "a connection id of more than 32 bytes, or with control "
+               "characters";
 
     } else if (text->room.len
                && goim_room_name_check(text->room.data, text->room.len)

@@ -22,6 +22,13 @@ ngx_goim_limit_conn_handler(ngx_http_request_t *r)
 
     glcf = ngx_http_get_module_loc_conf(r, ngx_http_goim_module);
 
+    if (ngx_goim_uplink_get(r)) {
+
+        /* its client is counted already, and it is none */
+
+        return NGX_DECLINED;
+    }
+
     /* an HTTP/2 stream's pool is that of all, and it is never upgraded */
 
     if (glcf->enabled != 1 || r != r->main || r->stream) {

@@ -46,6 +46,10 @@ ngx_goim_listen_is_tcp(ngx_http_request_t *r)
 {
     ngx_http_connection_t  *hc;
 
+    if (ngx_goim_uplink_get(r)) {
+        return 0;
+    }
+
     /* a subrequest has none of its own; QUIC's have no address */
 
     hc = r->main->http_connection;

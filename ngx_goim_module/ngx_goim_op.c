@@ -131,6 +131,11 @@ ngx_goim_op_open(ngx_goim_conn_t *gc, const goim_packet_t *packet)
                                              ? GOIM_OP_AUTH_REPLY
                                              : GOIM_OP_AUTH);
 
+    case GOIM_OP_SEND:
+        return gc->conf->publish_uri.len
+               ? ngx_goim_publish(gc, packet)
+               : ngx_goim_op_reply(gc, packet, packet->op);
+
     case GOIM_OP_CHANGE_ROOM:
         return ngx_goim_op_change_room(gc, packet);
 

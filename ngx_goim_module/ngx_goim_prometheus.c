@@ -16,7 +16,8 @@ ngx_goim_prometheus_is_gauge(ngx_uint_t counter)
     return counter == NGX_GOIM_CONNECTIONS
            || counter == NGX_GOIM_CONNECTIONS_TCP
            || counter == NGX_GOIM_HANDSHAKING
-           || counter == NGX_GOIM_ROOMS;
+           || counter == NGX_GOIM_ROOMS
+           || counter == NGX_GOIM_UPLINKS;
 }
 
 

@@ -18,7 +18,7 @@ static ngx_uint_t
 ngx_goim_read_allowed(ngx_goim_conn_t *gc)
 {
     return gc->state == NGX_GOIM_STATE_AUTH
-           || gc->state == NGX_GOIM_STATE_OPEN
+           || (gc->state == NGX_GOIM_STATE_OPEN && !gc->publishing)
            || gc->state == NGX_GOIM_STATE_CLOSING;
 }
 

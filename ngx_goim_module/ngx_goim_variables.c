@@ -85,7 +85,15 @@ ngx_goim_variables_conn(ngx_http_request_t *r)
 static ngx_int_t
 ngx_goim_variables_client(ngx_http_request_t *r, ngx_goim_client_t *client)
 {
-    ngx_goim_conn_t  *gc;
+    ngx_goim_conn_t    *gc;
+    ngx_goim_uplink_t  *up;
+
+    up = ngx_goim_uplink_get(r);
+
+    if (up) {
+        *client = up->client;
+        return up->client.key.len ? NGX_OK : NGX_DECLINED;
+    }
 
     gc = ngx_goim_variables_conn(r);
 

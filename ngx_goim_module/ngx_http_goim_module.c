@@ -28,19 +28,21 @@ static char *ngx_http_goim_merge_loc_conf(ngx_conf_t *cf, void *parent,
 static char *ngx_http_goim(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *ngx_http_goim_tcp(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_goim_auth(ngx_conf_t *cf, ngx_command_t *cmd,
+static char *ngx_http_goim_uri(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_goim_identity(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_goim_time(ngx_conf_t *cf, void *post, void *data);
 static char *ngx_http_goim_packet_size(ngx_conf_t *cf, void *post,
     void *data);
+static char *ngx_http_goim_number(ngx_conf_t *cf, void *post, void *data);
 
 
 static ngx_conf_post_t  ngx_http_goim_time_post = { ngx_http_goim_time };
 static ngx_conf_post_t  ngx_http_goim_packet_post = {
     ngx_http_goim_packet_size
 };
+static ngx_conf_post_t  ngx_http_goim_number_post = { ngx_http_goim_number };
 
 
 /* clang-format off */
@@ -90,10 +92,24 @@ static ngx_command_t  ngx_http_goim_commands[] = {
 
     { ngx_string("goim_auth"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_goim_auth,
+      ngx_http_goim_uri,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_goim_loc_conf_t, auth_uri),
       NULL },
+
+    { ngx_string("goim_publish"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_goim_uri,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_goim_loc_conf_t, publish_uri),
+      NULL },
+
+    { ngx_string("goim_uplink_max"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_goim_loc_conf_t, uplink_max),
+      &ngx_http_goim_number_post },
 
     { ngx_string("goim_identity"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
@@ -183,7 +199,9 @@ ngx_http_goim_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    if (ngx_goim_access_log_postconfiguration(cf) != NGX_OK) {
+    if (ngx_goim_access_log_postconfiguration(cf) != NGX_OK
+        || ngx_goim_uplink_postconfiguration(cf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -238,7 +256,8 @@ ngx_http_goim_init_process(ngx_cycle_t *cycle)
     ngx_goim_sweep_init();
 
     if (ngx_goim_room_init(cycle->log) != NGX_OK
-        || ngx_goim_key_init(cycle->log) != NGX_OK)
+        || ngx_goim_key_init(cycle->log) != NGX_OK
+        || ngx_goim_uplink_init(cycle->log) != NGX_OK)
     {
         return NGX_OK;
     }
@@ -345,12 +364,29 @@ ngx_http_goim_create_loc_conf(ngx_conf_t *cf)
 
     glcf->enabled = NGX_CONF_UNSET;
     glcf->auth_uri.data = NGX_CONF_UNSET_PTR;
+    glcf->publish_uri.data = NGX_CONF_UNSET_PTR;
+    glcf->uplink_max = NGX_CONF_UNSET;
     glcf->identity = NGX_CONF_UNSET_PTR;
     glcf->handshake_timeout = NGX_CONF_UNSET_MSEC;
     glcf->heartbeat = NGX_CONF_UNSET_MSEC;
     glcf->max_packet = NGX_CONF_UNSET_SIZE;
 
     return glcf;
+}
+
+
+static void
+ngx_http_goim_merge_uri(ngx_str_t *conf, ngx_str_t *prev)
+{
+    if (conf->data != NGX_CONF_UNSET_PTR) {
+        return;
+    }
+
+    *conf = *prev;
+
+    if (conf->data == NGX_CONF_UNSET_PTR) {
+        ngx_str_null(conf);
+    }
 }
 
 
@@ -362,14 +398,9 @@ ngx_http_goim_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_goim_main_conf_t  *gmcf;
 
-    if (conf->auth_uri.data == NGX_CONF_UNSET_PTR) {
-        conf->auth_uri = prev->auth_uri;
-
-        if (conf->auth_uri.data == NGX_CONF_UNSET_PTR) {
-            ngx_str_null(&conf->auth_uri);
-        }
-    }
-
+    ngx_http_goim_merge_uri(&conf->auth_uri, &prev->auth_uri);
+    ngx_http_goim_merge_uri(&conf->publish_uri, &prev->publish_uri);
+    ngx_conf_merge_uint_value(conf->uplink_max, prev->uplink_max, 64);
     ngx_conf_merge_ptr_value(conf->identity, prev->identity, NULL);
     ngx_conf_merge_msec_value(conf->handshake_timeout,
                               prev->handshake_timeout, 8000);
@@ -453,20 +484,20 @@ ngx_http_goim_tcp(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static char *
-ngx_http_goim_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_http_goim_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_goim_loc_conf_t  *glcf = conf;
+    ngx_str_t  *value, *uri;
 
-    ngx_str_t  *value;
+    uri = (ngx_str_t *) ((u_char *) conf + cmd->offset);
 
-    if (glcf->auth_uri.data != NGX_CONF_UNSET_PTR) {
+    if (uri->data != NGX_CONF_UNSET_PTR) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
-        ngx_str_null(&glcf->auth_uri);
+        ngx_str_null(uri);
         return NGX_CONF_OK;
     }
 
@@ -474,7 +505,7 @@ ngx_http_goim_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "takes the uri of a location, beginning with \"/\", or \"off\"";
     }
 
-    glcf->auth_uri = value[1];
+    *uri = value[1];
 
     return NGX_CONF_OK;
 }
@@ -588,6 +619,19 @@ ngx_http_goim_packet_size(ngx_conf_t *cf, void *post, void *data)
 
     if (*sp < GOIM_PACKET_HEADER_LEN || *sp > 1024 * 1024) {
         return "must be between 16 (a packet's header) and 1m";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_goim_number(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_int_t  *np = data;
+
+    if (*np < 1 || *np > 65535) {
+        return "must be between 1 and 65535";
     }
 
     return NGX_CONF_OK;

@@ -9,7 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 36;
+use Test::Goim tests => 37;
 
 my $goim = Test::Goim->new(
     workers => 1,
@@ -17,7 +17,8 @@ my $goim = Test::Goim->new(
     locations => <<'CONF', servers => <<'SERVERS')->start;
 location = /identity {
     goim;
-    goim_identity mid=$arg_mid key=$arg_key room=$arg_room$http_x_room
+    goim_identity mid=$arg_mid key=$arg_key$http_x_key
+                  room=$arg_room$http_x_room
                   accepts=$arg_accepts;
 }
 location /sub { goim; goim_auth /auth; }
@@ -72,6 +73,7 @@ my @bad = (
     ['key=' . 'k' x 256, 'a key of 256 bytes'],
     ['room=' . 'r' x 256, 'a room of 256 bytes'],
     ['', 'a control character in a room', "live://\x01"],
+    ['', 'a control character in a key', undef, "a\tkey"],
     ['accepts=2147483648', 'an operation beyond 32 bits'],
     ['accepts=1,,2', 'a comma too many'],
     ['accepts=all', 'an operation that is no number'],
@@ -85,9 +87,9 @@ for my $case (@good) {
 }
 
 for my $case (@bad) {
-    my ($values, $name, $room) = @$case;
+    my ($values, $name, $room, $key) = @$case;
     is($goim->connect_ws(path => "/identity?$values",
-                         headers => { 'X-Room' => $room })
+                         headers => { 'X-Room' => $room, 'X-Key' => $key })
            ->response->{status},
        400, "no identity: $name");
 }

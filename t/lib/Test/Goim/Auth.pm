@@ -1,6 +1,6 @@
-# The service that goim_auth asks, as a process of its own: any token that
-# is a JSON object in goim's form is welcome, and says itself what is to be
-# answered.
+# The service behind goim_auth, goim_publish and goim_session, as a process of
+# its own: any token that is a JSON object in goim's form is welcome, and says
+# itself what is to be answered.
 #
 # From the token: mid, key (else one is made), room_id, accepts.  And from an
 # object "test" in it: status (default 200), delay in seconds, heartbeat,
@@ -8,6 +8,10 @@
 #
 # A token may also come as the cookie "token", in URL encoding, for
 # auth_request; that is how /identity is asked.
+#
+# A message to /publish is answered {"code":0}, unless it is a JSON object with
+# status, delay, answer (text).  A report to /session is answered as the
+# test has said last by session(): status, delay, answer.
 
 package Test::Goim::Auth;
 
@@ -20,7 +24,7 @@ use JSON::PP;
 use Time::HiRes qw(time);
 
 use Test::Goim::Process;
-use Test::Goim::Util qw(slurp);
+use Test::Goim::Util qw(slurp spew);
 
 my $json = JSON::PP->new->canonical->allow_nonref;
 
@@ -34,7 +38,7 @@ sub new {
         name => 'auth', dir => $opt{dir}, pipe => 1,
         out => "$opt{dir}/auth.err",
         argv => [$^X, "-I$lib", '-MTest::Goim::Auth', '-e',
-                 'Test::Goim::Auth::serve(@ARGV)', "$opt{dir}/auth.requests"]);
+                 'Test::Goim::Auth::serve(@ARGV)', $opt{dir}]);
 
     my ($port) = $process->answer(qr/^port /) =~ /(\d+)/;
 
@@ -56,6 +60,24 @@ sub requests {
 }
 
 
+# The bodies of requests to a path.
+sub bodies {
+    my ($self, $path) = @_;
+
+    return map { $_->{body} } grep { $_->{path} eq $path } $self->requests;
+}
+
+
+# How reports to /session are answered from now on.
+sub session {
+    my ($self, %answer) = @_;
+
+    spew("$self->{dir}/auth.session.new", $json->encode(\%answer));
+    rename("$self->{dir}/auth.session.new", "$self->{dir}/auth.session")
+        or die "auth.session: $!";
+}
+
+
 sub stop {
     my ($self) = @_;
 
@@ -66,14 +88,15 @@ sub stop {
 # --- in the process
 
 sub serve {
-    my ($log_path) = @_;
+    my ($dir) = @_;
 
     my $listener = IO::Socket::INET->new(
         Proto => 'tcp', LocalAddr => '127.0.0.1', Listen => 1024)
         or die "listen: $@";
     $listener->blocking(0);
 
-    open(my $log, '>>:raw', $log_path) or die "$log_path: $!";
+    open(my $log, '>>:raw', "$dir/auth.requests")
+        or die "auth.requests: $!";
     $log->autoflush(1);
     $| = 1;
     print 'port ' . $listener->sockport . "\n";
@@ -120,7 +143,7 @@ sub serve {
 
             while (my $request = take_request($client)) {
                 print $log $json->encode($request), "\n";
-                my ($delay, $answer) = answer($request);
+                my ($delay, $answer) = answer($request, $dir);
                 $delay ? push @later, [time + $delay, $client, $answer]
                        : send_answer($client, $answer);
             }
@@ -152,9 +175,13 @@ sub take_request {
 
 
 sub answer {
-    my ($request) = @_;
+    my ($request, $dir) = @_;
 
     my $text = $request->{body};
+
+    return told($text, '{"code":0}') if $request->{path} eq '/publish';
+    return told(slurp("$dir/auth.session"), '')
+        if $request->{path} eq '/session';
 
     if (!length $text
         && ($request->{headers}{cookie} || '') =~ /\btoken=([^;\s]*)/)
@@ -182,15 +209,28 @@ sub answer {
 }
 
 
+sub told {
+    my ($text, $default) = @_;
+
+    my $test = eval { $json->decode($text) };
+    $test = {} if ref $test ne 'HASH';
+
+    return ($test->{delay} || 0,
+            { status => $test->{status} || 200,
+              body => defined $test->{answer} ? $test->{answer} : $default });
+}
+
+
 sub send_answer {
     my ($client, $answer) = @_;
 
     my $headers = $answer->{headers} || {};
+    my $body = defined $answer->{body} ? $answer->{body} : '';
     my $text = join('', "HTTP/1.1 $answer->{status} Answer\r\n",
-                    "Content-Length: 0\r\n",
+                    'Content-Length: ' . length($body) . "\r\n",
                     (map { "$_: $headers->{$_}\r\n" }
                      grep { defined $headers->{$_} } sort keys %$headers),
-                    "\r\n");
+                    "\r\n", $body);
 
     local $SIG{PIPE} = 'IGNORE';
     syswrite($client->{socket}, $text) if defined fileno $client->{socket};
