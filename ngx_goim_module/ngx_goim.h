@@ -59,6 +59,9 @@ typedef enum {
     NGX_GOIM_PUBLISHED,         /* client messages that logic answered */
     NGX_GOIM_PUBLISH_BUSY,      /* refused: goim_uplink_max, no memory */
     NGX_GOIM_PUBLISH_FAILED,    /* logic failed, or could not be asked */
+    NGX_GOIM_SESSION_REPORTS,   /* attempts to deliver one */
+    NGX_GOIM_SESSION_FAILED,    /* of them: not answered with 200 */
+    NGX_GOIM_SESSION_RESYNCS,   /* times all sessions were reported anew */
 
     NGX_GOIM_CLOSED,            /* the first of the reasons below */
     NGX_GOIM_CLOSED_LAST = NGX_GOIM_CLOSED + 8,
@@ -124,6 +127,10 @@ typedef struct {
     ngx_array_t                 classes;   /* ngx_goim_room_class_t */
     ngx_goim_room_class_t       default_class;
     ngx_msec_t                  drain;
+    ngx_str_t                   session_uri;  /* empty: no reports */
+    ngx_msec_t                  session_interval;
+    ngx_msec_t                  session_renew;  /* until all are renewed */
+    ngx_http_conf_ctx_t        *session_ctx;  /* the first server with "goim" */
     ngx_uint_t                  tcp;       /* some server has "goim_tcp" */
     ngx_cycle_t                *cycle;     /* that this belongs to */
 } ngx_http_goim_main_conf_t;
@@ -246,6 +253,7 @@ struct ngx_goim_conn_s {
     uint32_t                    room_index;
     uint32_t                    index;     /* in ngx_goim_worker.conns */
     uint32_t                    dirty;     /* place in the dirty list + 1 */
+    uint32_t                    session;   /* among those to be reported + 1 */
 
     ngx_goim_out_t             *out;       /* replies, pushes to the key */
     ngx_goim_out_t             *in;        /* an incomplete frame */
@@ -286,6 +294,10 @@ struct ngx_goim_room_s {
     uint32_t                    nmembers;
     uint32_t                    nalloc;
 
+    /* logic's last word on the members everywhere, and when, in s */
+    uint32_t                    online;
+    time_t                      online_at; /* 0: none yet */
+
     /* by transport: how many of the members, and what they have to get */
     uint32_t                    nspeak[NGX_GOIM_TRANSPORTS];
     ngx_goim_log_t              logs[NGX_GOIM_TRANSPORTS];
@@ -315,6 +327,7 @@ typedef struct {
     ngx_http_goim_main_conf_t  *conf;      /* NULL: not a worker, or unused */
     goim_channel_t             *channel;   /* NULL: none could be opened */
     goim_reader_t              *reader;
+    uint64_t                    epoch;     /* of the reader's slot */
     ngx_connection_t           *pipe;
 
     ngx_goim_conn_t           **conns;     /* all that are listed */
@@ -514,6 +527,10 @@ void ngx_goim_conn_say_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code,
  * UTF-8; anything else is left out. */
 void ngx_goim_conn_kick(ngx_goim_conn_t *gc, const u_char *text, size_t len);
 
+/* Its id in reports and kicks, given by logic or made from the worker's epoch;
+ * returns its length, NGX_GOIM_CONN_MAX at most. */
+size_t ngx_goim_conn_id(ngx_goim_conn_t *gc, u_char *id);
+
 /* Of a connection that has an identity. */
 void ngx_goim_conn_client(ngx_goim_conn_t *gc, ngx_goim_client_t *client);
 
@@ -614,6 +631,24 @@ ngx_goim_uplink_t *ngx_goim_uplink_get(ngx_http_request_t *r);
 ngx_int_t ngx_goim_publish(ngx_goim_conn_t *gc, const goim_packet_t *packet);
 
 
+/* ngx_goim_session.c: reports to logic */
+
+/* The channel is open: reports begin. */
+void ngx_goim_session_init(void);
+
+/* Events that the next report tells. */
+void ngx_goim_session_connect(ngx_goim_conn_t *gc);
+void ngx_goim_session_disconnect(ngx_goim_conn_t *gc,
+    ngx_goim_reason_e reason);
+void ngx_goim_session_empty_room(ngx_goim_room_t *room);
+
+/* The worker shuts down, and waits for its last report. */
+void ngx_goim_session_exit(void);
+
+/* The room's members everywhere, if logic has told; else on this host. */
+uint64_t ngx_goim_session_online(ngx_goim_room_t *room);
+
+
 /* ngx_goim_variables.c */
 
 ngx_int_t ngx_goim_variables_add(ngx_conf_t *cf);
@@ -675,6 +710,10 @@ ngx_goim_room_t *ngx_goim_room_find(uint64_t hash, const u_char *name,
     size_t len);
 ngx_int_t ngx_goim_room_join(ngx_goim_conn_t *gc, ngx_str_t *name);
 void ngx_goim_room_leave(ngx_goim_conn_t *gc);
+
+/* For a walk: rooms hang on a power of two of buckets, by next. */
+uint32_t ngx_goim_room_table_size(void);
+ngx_goim_room_t *ngx_goim_room_bucket(uint32_t i);
 
 /* The room's members on all workers of this host. */
 uint64_t ngx_goim_room_online(ngx_goim_room_t *room);
@@ -812,6 +851,9 @@ extern const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS];
 
 char *ngx_goim_status_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+/* The name of why a connection ended. */
+const char *ngx_goim_status_reason(ngx_goim_reason_e reason);
 
 /* The slots that somebody holds, ours among them; returns how many. */
 ngx_uint_t ngx_goim_status_slots(goim_channel_t *ch, uint32_t *slots);

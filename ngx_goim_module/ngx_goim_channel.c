@@ -58,6 +58,8 @@ ngx_goim_channel_take_slot(ngx_cycle_t *cycle)
                          &error)
         == GOIM_OK)
     {
+        ngx_goim_worker.epoch =
+            atomic_load(&ngx_goim_worker.reader->slot->epoch);
         return NGX_OK;
     }
 

@@ -77,6 +77,20 @@ ngx_goim_conn_destroy(ngx_goim_conn_t *gc)
 }
 
 
+size_t
+ngx_goim_conn_id(ngx_goim_conn_t *gc, u_char *id)
+{
+    if (gc->id->conn_len) {
+        ngx_memcpy(id, ngx_goim_identity_conn(gc->id), gc->id->conn_len);
+        return gc->id->conn_len;
+    }
+
+    return ngx_snprintf(id, NGX_GOIM_CONN_MAX, "%xL-%xA",
+                        ngx_goim_worker.epoch, gc->connection->number)
+           - id;
+}
+
+
 void
 ngx_goim_conn_client(ngx_goim_conn_t *gc, ngx_goim_client_t *client)
 {
@@ -204,6 +218,8 @@ ngx_goim_conn_open(ngx_goim_conn_t *gc, ngx_str_t *room)
         return NGX_ERROR;
     }
 
+    ngx_goim_session_connect(gc);
+
     return NGX_OK;
 }
 
@@ -236,6 +252,7 @@ ngx_goim_conn_withdraw(ngx_goim_conn_t *gc)
 {
     if (gc->state == NGX_GOIM_STATE_OPEN) {
         ngx_goim_sweep_drop(gc);
+        ngx_goim_session_disconnect(gc, gc->reason);
     }
 
     ngx_goim_conn_keep_room(gc);
@@ -295,10 +312,11 @@ ngx_goim_conn_begin_close(ngx_goim_conn_t *gc, const u_char *data, size_t len,
         return NGX_ERROR;
     }
 
+    gc->reason = reason;
+
     ngx_goim_conn_withdraw(gc);
 
     gc->state = NGX_GOIM_STATE_CLOSING;
-    gc->reason = reason;
     gc->publishing = 0;
 
     if (gc->transport == NGX_GOIM_TCP) {
@@ -574,6 +592,8 @@ ngx_goim_conn_drain(void)
     if (ngx_goim_worker.nconns && !ev->timer_set) {
         ngx_add_timer(ev, NGX_GOIM_CONN_DRAIN);
     }
+
+    ngx_goim_session_exit();
 }
 
 

@@ -274,6 +274,7 @@ static void
 ngx_goim_fanout_kick(const goim_record_t *record)
 {
     size_t            len, spare_len;
+    u_char            id[NGX_GOIM_CONN_MAX];
     uint32_t          at;
     const u_char     *key, *spare;
     ngx_goim_conn_t  *gc;
@@ -290,10 +291,8 @@ ngx_goim_fanout_kick(const goim_record_t *record)
         gc = ngx_goim_key_find(key, len);
 
         if (gc == NULL
-            || (spare_len && gc->id->conn_len == spare_len
-                && ngx_memcmp(ngx_goim_identity_conn(gc->id), spare,
-                              spare_len)
-                   == 0))
+            || (spare_len && ngx_goim_conn_id(gc, id) == spare_len
+                && ngx_memcmp(id, spare, spare_len) == 0))
         {
             continue;
         }

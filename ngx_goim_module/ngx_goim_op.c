@@ -8,14 +8,14 @@
 #include "ngx_goim.h"
 
 
-/* The members of the connection's room on this host, for op 3. */
+/* With the members of the connection's room. */
 static ngx_int_t
 ngx_goim_op_heartbeat_reply(ngx_goim_conn_t *gc, const goim_packet_t *packet)
 {
     u_char    body[4];
     uint64_t  n;
 
-    n = gc->room ? ngx_goim_room_online(gc->room) : 0;
+    n = gc->room ? ngx_goim_session_online(gc->room) : 0;
     n = ngx_min(n, INT32_MAX);
 
     body[0] = (u_char) (n >> 24);

@@ -49,6 +49,20 @@ ngx_goim_room_find(uint64_t hash, const u_char *name, size_t len)
 }
 
 
+uint32_t
+ngx_goim_room_table_size(void)
+{
+    return ngx_goim_room_nbuckets;
+}
+
+
+ngx_goim_room_t *
+ngx_goim_room_bucket(uint32_t i)
+{
+    return ngx_goim_room_buckets[i];
+}
+
+
 /* Without memory the buckets stay as they are, and their chains get longer. */
 static void
 ngx_goim_room_grow(ngx_log_t *log)
@@ -267,6 +281,7 @@ ngx_goim_room_leave(ngx_goim_conn_t *gc)
     ngx_goim_room_tell(room);
 
     if (room->nmembers == 0) {
+        ngx_goim_session_empty_room(room);
         ngx_goim_room_destroy(room);
         return;
     }

@@ -41,6 +41,9 @@ const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
     "published",
     "publish_busy",
     "publish_failed",
+    "session_reports",
+    "session_failed",
+    "session_resyncs",
     "closed_client",
     "closed_protocol",
     "closed_timeout",
@@ -56,6 +59,14 @@ const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
 static const char *const  ngx_goim_status_states[] = {
     "free", "live", "out"
 };
+
+
+const char *
+ngx_goim_status_reason(ngx_goim_reason_e reason)
+{
+    return ngx_goim_counter_names[NGX_GOIM_CLOSED + reason]
+           + sizeof("closed_") - 1;
+}
 
 
 static void

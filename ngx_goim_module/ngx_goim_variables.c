@@ -226,9 +226,7 @@ ngx_goim_variables_close_reason(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    name.data = (u_char *) ngx_goim_counter_names[NGX_GOIM_CLOSED
-                                                  + gc->reason];
-    name.data += sizeof("closed_") - 1;
+    name.data = (u_char *) ngx_goim_status_reason(gc->reason);
     name.len = ngx_strlen(name.data);
 
     ngx_goim_variables_set(v, &name);

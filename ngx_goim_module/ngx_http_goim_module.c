@@ -25,6 +25,8 @@ static void *ngx_http_goim_create_srv_conf(ngx_conf_t *cf);
 static void *ngx_http_goim_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_goim_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static char *ngx_http_goim_session(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_goim(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *ngx_http_goim_tcp(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -74,6 +76,13 @@ static ngx_command_t  ngx_http_goim_commands[] = {
       ngx_conf_set_msec_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_goim_main_conf_t, drain),
+      NULL },
+
+    { ngx_string("goim_session"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_goim_session,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("goim"),
@@ -263,6 +272,7 @@ ngx_http_goim_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_goim_channel_open(cycle);
+    ngx_goim_session_init();
 
     return NGX_OK;
 }
@@ -336,6 +346,13 @@ ngx_http_goim_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_http_goim_main_conf_t  *gmcf = conf;
 
     ngx_conf_init_msec_value(gmcf->drain, 60000);
+
+    if (gmcf->session_uri.len && gmcf->session_ctx == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"goim_session\" needs a server with a \"goim\" "
+                      "location, whose connections it reports");
+        return NGX_CONF_ERROR;
+    }
 
     if (gmcf->server_id.data == NULL) {
         gmcf->server_id = cf->cycle->hostname;
@@ -435,6 +452,72 @@ ngx_http_goim_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
+/* A time behind the name of a parameter, in ms. */
+static ngx_int_t
+ngx_http_goim_time_parameter(ngx_str_t *param, size_t name, ngx_msec_t max,
+    ngx_msec_t *value)
+{
+    ngx_str_t  text;
+
+    text.data = param->data + name;
+    text.len = param->len - name;
+
+    *value = ngx_parse_time(&text, 0);
+
+    return *value == (ngx_msec_t) NGX_ERROR || *value < 100 || *value > max
+           ? NGX_ERROR : NGX_OK;
+}
+
+
+static char *
+ngx_http_goim_session(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_goim_main_conf_t  *gmcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (gmcf->session_uri.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].data[0] != '/') {
+        return "takes the uri of a location, beginning with \"/\"";
+    }
+
+    gmcf->session_uri = value[1];
+    gmcf->session_interval = 1000;
+    gmcf->session_renew = 600000;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "interval=", 9) == 0) {
+            if (ngx_http_goim_time_parameter(&value[i], 9, 60000,
+                                             &gmcf->session_interval)
+                != NGX_OK)
+            {
+                return "takes an \"interval\" between 100ms and 1m";
+            }
+
+        } else if (ngx_strncmp(value[i].data, "renew=", 6) == 0) {
+            if (ngx_http_goim_time_parameter(&value[i], 6, 86400000,
+                                             &gmcf->session_renew)
+                != NGX_OK)
+            {
+                return "takes a \"renew\" between 100ms and 1d";
+            }
+
+        } else {
+            return "knows the parameters interval= and renew=";
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 static char *
 ngx_http_goim(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -442,6 +525,7 @@ ngx_http_goim(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_http_core_loc_conf_t  *clcf;
     ngx_http_core_srv_conf_t  *cscf;
+    ngx_http_goim_main_conf_t *gmcf;
 
     if (glcf->enabled != NGX_CONF_UNSET) {
         return "is duplicate";
@@ -451,6 +535,12 @@ ngx_http_goim(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
     glcf->server_ctx = cscf->ctx;
+
+    gmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_goim_module);
+
+    if (gmcf->session_ctx == NULL) {
+        gmcf->session_ctx = cscf->ctx;
+    }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_goim_handshake_handler;

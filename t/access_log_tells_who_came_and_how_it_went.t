@@ -85,7 +85,7 @@ is(line('end', 'first'), "websocket 17 first live://1 client 3/0 127.0.0.1 101"
 
 my $tcp = $goim->connect_tcp->auth({ room_id => 'live://2', mid => -3,
                                      key => 'second' });
-$goim->kick(['second'], 'bye');
+$goim->kick(['second'], reason => 'bye');
 is($tcp->expect_close, 'eof', 'a TCP client is kicked');
 is(line('end', 'second'), "tcp -3 second live://2 kick 0/0 127.0.0.1 101"
    . " $tcp->{received}", 'so its line says, with the room it was in');

@@ -24,6 +24,11 @@ my @cases = (
     [http => 'goim_channel /tmp/x;', qr/"goim_channel" directive is dup/],
     [http => 'goim_server_id other;', qr/"goim_server_id" directive is dup/],
     [http => 'goim_drain never;', qr/"goim_drain" directive invalid/],
+    [http => 'goim_session x;', qr/"goim_session" .* beginning with "\/"/],
+    [http => 'goim_session /a; goim_session /b;', qr/session" .* dupl/],
+    [http => 'goim_session /a interval=1ms;', qr/"interval" between 100ms/],
+    [http => 'goim_session /a renew=2d;', qr/"renew" between .* 1d/],
+    [http => 'goim_session /a every=2s;', qr/parameters interval= and ren/],
     [http => 'goim_room "" { }', qr/invalid room pattern/],
     [http => 'goim_room a*b { }', qr/invalid room pattern "a\*b"/],
     [http => 'goim_room a* { } goim_room a* { }',
@@ -55,6 +60,7 @@ my @cases = (
     [server => 'goim_tcp sub;', qr/uri of a location with "goim", begin/],
     [server => 'goim_tcp /a; goim_tcp /b;', qr/"goim_tcp" directive is dup/],
     [goim_http => '', qr/"goim" needs "goim_channel"/],
+    [locations => 'goim_session /x;', qr/"goim_session" .* not allowed here/],
 );
 
 require Test::Goim;
