@@ -21,7 +21,7 @@
 #include "goim.h"
 
 
-#define GOIM_CHANNEL_LAYOUT      1
+#define GOIM_CHANNEL_LAYOUT      2
 #define GOIM_CHANNEL_MAGIC       0x676f696d2d636831ULL  /* "goim-ch1" */
 
 #define GOIM_CHANNEL_SLOTS       1024  /* readers at the same time */
@@ -216,7 +216,8 @@ typedef struct {
  * only the slot's owner writes.  An entry without members may be given to
  * another room: the hash is stored before the members.
  */
-#define GOIM_CHANNEL_ROOM_SLOTS  128   /* readers with a table: the first */
+#define GOIM_CHANNEL_ROOM_SLOTS  128   /* readers with a table, and a board:
+                                          the first */
 #define GOIM_CHANNEL_ROOMS       1024  /* entries of a table */
 #define GOIM_CHANNEL_ROOM_TRIES  16    /* entries from hash % ROOMS on, round
                                           the table's end, that may hold it */
@@ -227,6 +228,35 @@ typedef struct {
 } goim_channel_room_t;
 
 
+/*
+ * What a reader shows the others besides: its room classes, by its own order,
+ * with counters, and text for whoever asks.  Only the slot's owner writes it.
+ */
+#define GOIM_BOARD_CLASSES   32
+#define GOIM_BOARD_NAME      64   /* bytes of a name, zeros at its end */
+#define GOIM_BOARD_COUNTERS  4
+#define GOIM_MAIL_DATA       2024
+
+typedef struct {
+    char              name[GOIM_BOARD_NAME];  /* empty: no such class */
+    _Atomic uint64_t  counters[GOIM_BOARD_COUNTERS];
+} goim_channel_class_t;
+
+/* Text that is replaced as a whole; see goim_mail_write(). */
+typedef struct {
+    _Atomic uint64_t  seq;   /* odd: it is being written */
+    _Atomic uint64_t  about; /* meaning: the reader's program */
+    _Atomic uint32_t  len;
+    uint8_t           data[GOIM_MAIL_DATA];
+} goim_channel_mail_t;
+
+typedef struct {
+    _Alignas(64) goim_channel_class_t  classes[GOIM_BOARD_CLASSES];
+    goim_channel_mail_t  question;
+    goim_channel_mail_t  answer;
+} goim_channel_board_t;
+
+
 /* All slots; used is raised by a reader before its first cursor is live. */
 typedef struct {
     _Alignas(64) _Atomic uint64_t  used;  /* slots at and above it were never
@@ -235,6 +265,8 @@ typedef struct {
 
     _Alignas(64) goim_channel_room_t
         rooms[GOIM_CHANNEL_ROOM_SLOTS][GOIM_CHANNEL_ROOMS];
+
+    goim_channel_board_t  boards[GOIM_CHANNEL_ROOM_SLOTS];
 } goim_channel_slots_t;
 
 

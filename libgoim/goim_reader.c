@@ -108,6 +108,7 @@ goim_reader_init_slot(goim_reader_t *rd)
     }
 
     goim_reader_clear_rooms(rd);
+    goim_reader_clear_board(rd);
 
     atomic_store(&slot->draining, 0);
     atomic_store(&slot->pid, getpid());

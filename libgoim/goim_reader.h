@@ -90,6 +90,21 @@ goim_reader_counter(goim_reader_t *rd, uint32_t counter)
 }
 
 
+/* Its board, NULL: this slot has none. */
+goim_channel_board_t *goim_reader_board(goim_reader_t *rd);
+
+/* Replaces a text of the own board; cuts what is longer than its place. */
+void goim_mail_write(goim_channel_mail_t *mail, uint64_t about,
+    const uint8_t *data, size_t len);
+
+/*
+ * Copies a text of any board into a buffer of GOIM_MAIL_DATA bytes.
+ * GOIM_AGAIN: it is being written, by a writer that may be dead.  seq is even,
+ * and grows with each text; 0: there was none yet.
+ */
+GOIM_MUSTCHECK int goim_mail_read(const goim_channel_mail_t *mail,
+    uint64_t *seq, uint64_t *about, uint8_t *data, size_t *len);
+
 /*
  * Tells the others how many members a room has here.  GOIM_FULL: this slot has
  * no table, or no entry for the room; it is not told.

@@ -27,4 +27,8 @@ goim_reader_position(const _Atomic uint64_t *p)
 }
 
 
+/* For a slot's new owner. */
+void goim_reader_clear_board(goim_reader_t *rd);
+
+
 #endif /* GOIM_READER_INT_H_INCLUDED */
