@@ -31,6 +31,7 @@ typedef enum {
     NGX_GOIM_CONNECTIONS = 0,   /* gauge: detached from their requests */
     NGX_GOIM_CONNECTIONS_TCP,   /* gauge: those of them on goim's TCP */
     NGX_GOIM_HANDSHAKING,       /* gauge: not yet detached */
+    NGX_GOIM_CLOSING,           /* gauge: detached, saying goodbye */
     NGX_GOIM_ROOMS,             /* gauge: rooms with members */
     NGX_GOIM_HANDSHAKES,        /* answered with 101 */
     NGX_GOIM_HANDSHAKE_ERRORS,  /* refused with 400, 405, 426 */
@@ -39,6 +40,7 @@ typedef enum {
     NGX_GOIM_AUTH_REFUSED,      /* the auth location said 401 or 403 */
     NGX_GOIM_AUTH_FAILED,       /* it said anything else: "try later" */
     NGX_GOIM_AUTH_TIMEOUT,      /* goim_handshake_timeout passed */
+    NGX_GOIM_ROOM_FULL,         /* not let into a room with max_members */
     NGX_GOIM_BYTES_IN,
     NGX_GOIM_PACKETS_IN,
     NGX_GOIM_BYTES_OUT,
@@ -110,10 +112,26 @@ typedef enum {
 } ngx_goim_overflow_e;
 
 
+/* What a worker counts by room class, on its board: messages to rooms. */
+typedef enum {
+    NGX_GOIM_CLASS_DELIVERED = 0,
+    NGX_GOIM_CLASS_DROP_BACKLOG,
+    NGX_GOIM_CLASS_DROP_CLOSED,
+    NGX_GOIM_CLASS_DROP_NOMEM
+} ngx_goim_class_counter_e;
+
+
 typedef struct {
     ngx_str_t                   pattern;
     size_t                      backlog;   /* pending bytes of one member */
     ngx_uint_t                  overflow;  /* ngx_goim_overflow_e */
+    ngx_uint_t                  max_members;  /* of a room; 0: any number */
+    ngx_msec_t                  flush;     /* a sweep is held back; 0: not */
+
+    /* in a worker */
+    _Atomic uint64_t           *counters;  /* NULL: counted nowhere */
+    ngx_queue_t                 waiting;   /* rooms, by the end of flush */
+    ngx_event_t                 event;     /* the first one's */
 } ngx_goim_room_class_t;
 
 
@@ -313,6 +331,10 @@ struct ngx_goim_room_s {
     uint32_t                    next_member;
     unsigned                    sweeping:1;
 
+    unsigned                    waiting:1; /* in its class's queue, by
+                                              sweep_queue, until flush_end */
+    ngx_msec_t                  flush_end;
+
     u_char                      name_len;
     u_char                      name[1];
 };
@@ -355,6 +377,9 @@ char *ngx_goim_room_class_block(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 ngx_goim_room_class_t *ngx_goim_room_class_find(
     ngx_http_goim_main_conf_t *gmcf, u_char *name, size_t len);
+
+/* In a worker whose channel is open: counters begin, on its board. */
+void ngx_goim_room_class_init(ngx_http_goim_main_conf_t *gmcf);
 
 
 /* ngx_goim_channel_conf.c: the directive, and the channel in the master */
@@ -512,7 +537,7 @@ void ngx_goim_conn_destroy(ngx_goim_conn_t *gc);
 ngx_int_t ngx_goim_conn_attach(ngx_goim_conn_t *gc);
 
 /* Attached and authenticated: joins keys, heartbeats, and the room if its name
- * is not empty. */
+ * is not empty.  NGX_DECLINED: the room is full, nothing was joined. */
 ngx_int_t ngx_goim_conn_open(ngx_goim_conn_t *gc, ngx_str_t *room);
 
 /* The only place that ends a detached connection; gc is gone. */
@@ -554,6 +579,20 @@ ngx_goim_count(ngx_uint_t counter, uint64_t n)
 
     } else {
         ngx_goim_worker.counters[counter] += n;
+    }
+}
+
+static ngx_inline void
+ngx_goim_count_class(ngx_goim_room_class_t *class, ngx_uint_t counter,
+    uint64_t n)
+{
+    _Atomic uint64_t  *c;
+
+    if (class->counters) {
+        c = &class->counters[counter];
+
+        atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed)
+                                 + n, memory_order_relaxed);
     }
 }
 
@@ -709,6 +748,10 @@ ngx_int_t ngx_goim_room_init(ngx_log_t *log);
 ngx_goim_room_t *ngx_goim_room_find(uint64_t hash, const u_char *name,
     size_t len);
 ngx_int_t ngx_goim_room_join(ngx_goim_conn_t *gc, ngx_str_t *name);
+
+/* Whether one more member may join; else it is counted.  When several workers
+ * let in the last one at once there may be a few too many. */
+ngx_uint_t ngx_goim_room_admits(ngx_str_t *name);
 void ngx_goim_room_leave(ngx_goim_conn_t *gc);
 
 /* For a walk: rooms hang on a power of two of buckets, by next. */
@@ -844,6 +887,15 @@ typedef struct {
 void ngx_cdecl ngx_goim_page_print(ngx_goim_page_t *page, const char *fmt,
     ...);
 
+/* A string of JSON, in quotes; what is not UTF-8 becomes "?". */
+void ngx_goim_page_string(ngx_goim_page_t *page, const u_char *data,
+    size_t len);
+
+/* The page as the response, with the status in headers_out; returns what a
+ * content handler does. */
+ngx_int_t ngx_goim_page_send(ngx_http_request_t *r, ngx_goim_page_t *page,
+    ngx_str_t *type);
+
 
 /* ngx_goim_status.c */
 
@@ -860,6 +912,31 @@ ngx_uint_t ngx_goim_status_slots(goim_channel_t *ch, uint32_t *slots);
 
 /* Since goim-job last stored its time in the lane. */
 uint64_t ngx_goim_status_silent_ms(goim_channel_lane_t *lane);
+
+
+/* The room classes of all workers, by name. */
+typedef struct {
+    u_char                      name[GOIM_BOARD_NAME];
+    size_t                      len;
+    uint64_t                    counters[GOIM_BOARD_COUNTERS];
+} ngx_goim_status_class_t;
+
+/* Copies those of one slot; returns how many. */
+ngx_uint_t ngx_goim_status_classes(goim_channel_t *ch, uint32_t slot,
+    ngx_goim_status_class_t *classes);
+
+/* by ngx_goim_class_counter_e */
+extern const char *const  ngx_goim_class_counter_names[GOIM_BOARD_COUNTERS];
+
+
+/* ngx_goim_query.c: one room, one key */
+
+/* What a content handler returns for ?room= and ?key=; NGX_DECLINED: there is
+ * neither. */
+ngx_int_t ngx_goim_query_handler(ngx_http_request_t *r);
+
+/* Once a second: answers what another worker has asked. */
+void ngx_goim_query_look(void);
 
 
 /* ngx_goim_prometheus.c */

@@ -415,6 +415,7 @@ static void
 ngx_goim_channel_look_handler(ngx_event_t *ev)
 {
     ngx_goim_channel_turn_handler(&ngx_goim_channel_turn_event);
+    ngx_goim_query_look();
 
     ngx_add_timer(ev, 1000);
 }

@@ -197,6 +197,15 @@ ngx_goim_conn_open(ngx_goim_conn_t *gc, ngx_str_t *room)
     ngx_msec_t        heartbeat;
     ngx_goim_conn_t  *old;
 
+    if (room->len && !ngx_goim_room_admits(room)) {
+
+        /* the auth service may know of it */
+
+        ngx_goim_session_disconnect(gc, NGX_GOIM_BY_REFUSAL);
+
+        return NGX_DECLINED;
+    }
+
     gc->state = NGX_GOIM_STATE_OPEN;
 
     old = ngx_goim_key_find(ngx_goim_identity_key(gc->id), gc->id->key_len);
@@ -282,6 +291,11 @@ ngx_goim_conn_close(ngx_goim_conn_t *gc, ngx_goim_reason_e reason)
 
     if (gc->out && gc->out->messages) {
         ngx_goim_count(NGX_GOIM_DROP_CLOSED, gc->out->messages);
+        gc->dropped += gc->out->messages;
+    }
+
+    if (gc->state == NGX_GOIM_STATE_CLOSING) {
+        ngx_goim_count(NGX_GOIM_CLOSING, (uint64_t) -1);
     }
 
     /* nothing is to be sent any more, not even the rest of a frame */
@@ -318,6 +332,8 @@ ngx_goim_conn_begin_close(ngx_goim_conn_t *gc, const u_char *data, size_t len,
 
     gc->state = NGX_GOIM_STATE_CLOSING;
     gc->publishing = 0;
+
+    ngx_goim_count(NGX_GOIM_CLOSING, 1);
 
     if (gc->transport == NGX_GOIM_TCP) {
 

@@ -240,7 +240,15 @@ ngx_goim_detach_handler(ngx_event_t *ev)
         return;
     }
 
-    if (ngx_goim_conn_open(gc, &room) != NGX_OK
+    rc = ngx_goim_conn_open(gc, &room);
+
+    if (rc == NGX_DECLINED) {
+        ngx_goim_conn_say_goodbye(gc, GOIM_WS_CLOSE_TRY_LATER,
+                                  NGX_GOIM_BY_REFUSAL);
+        return;
+    }
+
+    if (rc != NGX_OK
         || (reply
             && ngx_goim_send_packet(gc, ver, GOIM_OP_AUTH_REPLY, seq, NULL, 0)
                != NGX_OK))

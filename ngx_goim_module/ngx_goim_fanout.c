@@ -135,6 +135,7 @@ ngx_goim_fanout_room_frame(ngx_goim_room_t *room, ngx_uint_t transport,
     u_char                  *p;
     size_t                   len, packets;
     uint32_t                 i, n, end;
+    uint64_t                 lost;
     ngx_goim_turn_record_t  *tr;
 
     n = 0;
@@ -156,8 +157,11 @@ ngx_goim_fanout_room_frame(ngx_goim_room_t *room, ngx_uint_t transport,
                             ngx_goim_fanout_len(packets, transport), n);
 
     if (p == NULL) {
-        ngx_goim_count(NGX_GOIM_DROP_NOMEM,
-                       (uint64_t) n * room->nspeak[transport]);
+        lost = (uint64_t) n * room->nspeak[transport];
+
+        ngx_goim_count(NGX_GOIM_DROP_NOMEM, lost);
+        ngx_goim_count_class(room->class, NGX_GOIM_CLASS_DROP_NOMEM, lost);
+
         return end;
     }
 

@@ -47,7 +47,8 @@ ngx_goim_op_echo(ngx_goim_conn_t *gc, const goim_packet_t *packet, int32_t op)
 
 /*
  * Another room, or with an empty body none; the reply is the same if the name
- * is none, and the connection stays where it is, as it does in its own room.
+ * is none or the room full, and the connection stays where it is, as it does
+ * in its own room.
  */
 static ngx_int_t
 ngx_goim_op_change_room(ngx_goim_conn_t *gc, const goim_packet_t *packet)
@@ -63,7 +64,8 @@ ngx_goim_op_change_room(ngx_goim_conn_t *gc, const goim_packet_t *packet)
     if (name.len
         && (goim_room_name_check(name.data, name.len) != GOIM_OK
             || (room && room->name_len == name.len
-                && ngx_memcmp(room->name, name.data, name.len) == 0)))
+                && ngx_memcmp(room->name, name.data, name.len) == 0)
+            || !ngx_goim_room_admits(&name)))
     {
         return ngx_goim_op_echo(gc, packet, GOIM_OP_CHANGE_ROOM_REPLY);
     }

@@ -16,6 +16,7 @@ ngx_goim_prometheus_is_gauge(ngx_uint_t counter)
     return counter == NGX_GOIM_CONNECTIONS
            || counter == NGX_GOIM_CONNECTIONS_TCP
            || counter == NGX_GOIM_HANDSHAKING
+           || counter == NGX_GOIM_CLOSING
            || counter == NGX_GOIM_ROOMS
            || counter == NGX_GOIM_UPLINKS;
 }
@@ -99,6 +100,70 @@ ngx_goim_prometheus_workers(ngx_goim_page_t *page)
                             page->slots[i],
                             atomic_load(&ngx_goim_worker.channel->slots
                                              ->slot[page->slots[i]].draining));
+    }
+}
+
+
+/* In a label's value: quotes and backslashes, and no line's end. */
+static void
+ngx_goim_prometheus_label(ngx_goim_page_t *page, u_char *p, size_t len)
+{
+    for (/* void */; len; p++, len--) {
+        if (*p == '"' || *p == '\\') {
+            ngx_goim_page_print(page, "\\");
+        }
+
+        ngx_goim_page_print(page, "%c", *p < 0x20 ? '?' : *p);
+    }
+}
+
+
+static void
+ngx_goim_prometheus_class(ngx_goim_page_t *page, ngx_uint_t counter)
+{
+    ngx_uint_t                       i, k, n;
+    const char                      *name;
+
+    static ngx_goim_status_class_t   classes[GOIM_BOARD_CLASSES];
+
+    name = ngx_goim_class_counter_names[counter];
+
+    for (i = 0; i < page->nslots; i++) {
+        n = ngx_goim_status_classes(ngx_goim_worker.channel, page->slots[i],
+                                    classes);
+
+        for (k = 0; k < n; k++) {
+            if (counter == NGX_GOIM_CLASS_DELIVERED) {
+                ngx_goim_page_print(page, "goim_class_delivered_total{");
+
+            } else {
+                ngx_goim_page_print(page, "goim_class_dropped_total"
+                                    "{reason=\"%s\",", name + 5);
+            }
+
+            ngx_goim_page_print(page, "slot=\"%uD\",class=\"",
+                                page->slots[i]);
+            ngx_goim_prometheus_label(page, classes[k].name, classes[k].len);
+            ngx_goim_page_print(page, "\"} %uL\n",
+                                classes[k].counters[counter]);
+        }
+    }
+}
+
+
+/* Messages to rooms, by the class that a room belongs to. */
+static void
+ngx_goim_prometheus_classes(ngx_goim_page_t *page)
+{
+    ngx_uint_t  i;
+
+    ngx_goim_page_print(page, "# TYPE goim_class_delivered_total counter\n");
+    ngx_goim_prometheus_class(page, NGX_GOIM_CLASS_DELIVERED);
+
+    ngx_goim_page_print(page, "# TYPE goim_class_dropped_total counter\n");
+
+    for (i = NGX_GOIM_CLASS_DELIVERED + 1; i < GOIM_BOARD_COUNTERS; i++) {
+        ngx_goim_prometheus_class(page, i);
     }
 }
 
@@ -201,6 +266,7 @@ ngx_goim_prometheus_page(ngx_goim_page_t *page)
     page->nslots = ngx_goim_status_slots(ngx_goim_worker.channel, page->slots);
 
     ngx_goim_prometheus_workers(page);
+    ngx_goim_prometheus_classes(page);
     ngx_goim_prometheus_lanes(page);
     ngx_goim_prometheus_readers(page);
     ngx_goim_prometheus_job(page);

@@ -141,6 +141,10 @@ ngx_goim_room_destroy(ngx_goim_room_t *room)
         return;
     }
 
+    if (room->waiting) {
+        ngx_queue_remove(&room->sweep_queue);
+    }
+
     p = &ngx_goim_room_buckets[room->hash & (ngx_goim_room_nbuckets - 1)];
 
     while (*p != room) {
@@ -215,6 +219,40 @@ ngx_goim_room_online(ngx_goim_room_t *room)
     return room->nmembers
            + goim_channel_room_members(ngx_goim_worker.channel, room->hash,
                                        ngx_goim_worker.reader->index);
+}
+
+
+ngx_uint_t
+ngx_goim_room_admits(ngx_str_t *name)
+{
+    uint64_t                n, hash;
+    ngx_goim_room_t        *room;
+    ngx_goim_room_class_t  *class;
+
+    class = ngx_goim_room_class_find(ngx_goim_worker.conf, name->data,
+                                     name->len);
+
+    if (class->max_members == 0) {
+        return 1;
+    }
+
+    hash = goim_room_name_hash(name->data, name->len);
+    room = ngx_goim_room_find(hash, name->data, name->len);
+
+    n = room ? room->nmembers : 0;
+
+    if (ngx_goim_worker.reader) {
+        n += goim_channel_room_members(ngx_goim_worker.channel, hash,
+                                       ngx_goim_worker.reader->index);
+    }
+
+    if (n < class->max_members) {
+        return 1;
+    }
+
+    ngx_goim_count(NGX_GOIM_ROOM_FULL, 1);
+
+    return 0;
 }
 
 

@@ -63,14 +63,22 @@ ngx_goim_room_class_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
+    if (gmcf->classes.nelts == GOIM_BOARD_CLASSES - 1) {
+        return "is one too many: there may be 31 of them";
+    }
+
     class = ngx_array_push(&gmcf->classes);
     if (class == NULL) {
         return NGX_CONF_ERROR;
     }
 
+    ngx_memzero(class, sizeof(ngx_goim_room_class_t));
+
     class->pattern = value[1];
     class->backlog = NGX_CONF_UNSET_SIZE;
     class->overflow = NGX_CONF_UNSET_UINT;
+    class->max_members = NGX_CONF_UNSET_UINT;
+    class->flush = NGX_CONF_UNSET_MSEC;
 
     save = *cf;
     cf->handler = ngx_goim_room_class_line;
@@ -86,6 +94,8 @@ ngx_goim_room_class_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_conf_init_size_value(class->backlog, gmcf->default_class.backlog);
     ngx_conf_init_uint_value(class->overflow, gmcf->default_class.overflow);
+    ngx_conf_init_uint_value(class->max_members, 0);
+    ngx_conf_init_msec_value(class->flush, 0);
 
     return NGX_CONF_OK;
 }
@@ -135,6 +145,50 @@ ngx_goim_room_class_overflow(ngx_conf_t *cf, ngx_goim_room_class_t *class,
 }
 
 
+static char *
+ngx_goim_room_class_max_members(ngx_conf_t *cf, ngx_goim_room_class_t *class,
+    ngx_str_t *value)
+{
+    ngx_int_t  n;
+
+    if (class->max_members != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    n = ngx_atoi(value->data, value->len);
+
+    if (n == NGX_ERROR || n > NGX_MAX_INT32_VALUE) {
+        return "must be a number, 0 for any number of members";
+    }
+
+    class->max_members = n;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_goim_room_class_flush(ngx_conf_t *cf, ngx_goim_room_class_t *class,
+    ngx_str_t *value)
+{
+    ngx_msec_t  ms;
+
+    if (class->flush != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    ms = ngx_parse_time(value, 0);
+
+    if (ms == (ngx_msec_t) NGX_ERROR || ms > 60000) {
+        return "must be a time of at most 1m, 0 for none";
+    }
+
+    class->flush = ms;
+
+    return NGX_CONF_OK;
+}
+
+
 /* One directive within the block. */
 static char *
 ngx_goim_room_class_line(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
@@ -155,8 +209,15 @@ ngx_goim_room_class_line(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
     } else if (ngx_strcmp(value[0].data, "overflow") == 0) {
         rv = ngx_goim_room_class_overflow(cf, class, &value[1]);
 
+    } else if (ngx_strcmp(value[0].data, "max_members") == 0) {
+        rv = ngx_goim_room_class_max_members(cf, class, &value[1]);
+
+    } else if (ngx_strcmp(value[0].data, "flush") == 0) {
+        rv = ngx_goim_room_class_flush(cf, class, &value[1]);
+
     } else {
-        rv = "is unknown: \"backlog\" and \"overflow\" may stand here";
+        rv = "is unknown: \"backlog\", \"overflow\", \"max_members\" and "
+             "\"flush\" may stand here";
     }
 
     if (rv == NGX_CONF_OK) {
@@ -189,4 +250,43 @@ ngx_goim_room_class_find(ngx_http_goim_main_conf_t *gmcf, u_char *name,
     }
 
     return &gmcf->default_class;
+}
+
+
+static void
+ngx_goim_room_class_begin(ngx_goim_room_class_t *class, const char *name,
+    size_t len, goim_channel_class_t *place)
+{
+    ngx_queue_init(&class->waiting);
+
+    if (place == NULL) {
+        return;
+    }
+
+    ngx_memcpy(place->name, name, ngx_min(len, GOIM_BOARD_NAME - 1));
+
+    class->counters = place->counters;
+}
+
+
+void
+ngx_goim_room_class_init(ngx_http_goim_main_conf_t *gmcf)
+{
+    ngx_uint_t              i;
+    goim_channel_board_t   *board;
+    ngx_goim_room_class_t  *class;
+
+    board = ngx_goim_worker.reader
+            ? goim_reader_board(ngx_goim_worker.reader) : NULL;
+
+    class = gmcf->classes.elts;
+
+    for (i = 0; i < gmcf->classes.nelts; i++) {
+        ngx_goim_room_class_begin(&class[i], (char *) class[i].pattern.data,
+                                  class[i].pattern.len,
+                                  board ? &board->classes[i] : NULL);
+    }
+
+    ngx_goim_room_class_begin(&gmcf->default_class, "*", 1,
+                              board ? &board->classes[i] : NULL);
 }

@@ -170,6 +170,7 @@ ngx_goim_send_used_out(ngx_goim_conn_t *gc, size_t n)
     if (gc->out->start == gc->out->end) {
         if (gc->out->messages) {
             ngx_goim_count(NGX_GOIM_DELIVERED, gc->out->messages);
+            gc->sent += gc->out->messages;
         }
 
         ngx_free(gc->out);
@@ -220,9 +221,16 @@ ngx_goim_send_lag(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
 static void
 ngx_goim_send_delivered(ngx_goim_conn_t *gc, uint32_t messages)
 {
-    if (messages != gc->seen) {
-        ngx_goim_count(NGX_GOIM_DELIVERED, (uint32_t) (messages - gc->seen));
-        gc->seen = messages;
+    uint32_t  n;
+
+    n = messages - gc->seen;
+
+    if (n) {
+        ngx_goim_count(NGX_GOIM_DELIVERED, n);
+        ngx_goim_count_class(gc->room->class, NGX_GOIM_CLASS_DELIVERED, n);
+
+        gc->sent += n;
+        gc->seen += n;
     }
 }
 
@@ -238,6 +246,13 @@ ngx_goim_send_dropped(ngx_goim_conn_t *gc, uint32_t messages,
 
     if (n) {
         ngx_goim_count(reason, n);
+        ngx_goim_count_class(gc->room->class,
+                             reason == NGX_GOIM_DROP_BACKLOG
+                             ? NGX_GOIM_CLASS_DROP_BACKLOG
+                             : NGX_GOIM_CLASS_DROP_CLOSED,
+                             n);
+
+        gc->dropped += n;
         gc->seen += n;
     }
 }
@@ -272,6 +287,12 @@ ngx_goim_send_save_due(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
     }
 
     messages = ngx_goim_log_messages(b, gc->pos + gc->due);
+
+    /* counted as delivered, or dropped, with the rest of the queue, which
+     * belongs to no room */
+
+    ngx_goim_count_class(gc->room->class, NGX_GOIM_CLASS_DELIVERED,
+                         (uint32_t) (messages - gc->seen));
 
     gc->out->saved = gc->due;
     gc->out->messages += messages - gc->seen;
@@ -642,6 +663,7 @@ ngx_goim_send_frames(ngx_goim_conn_t *gc, struct iovec *iov, int n)
         if ((size_t) sent >= len) {
             sent -= len;
             ngx_goim_count(NGX_GOIM_DELIVERED, 1);
+            gc->sent++;
             continue;
         }
 
@@ -653,6 +675,7 @@ ngx_goim_send_frames(ngx_goim_conn_t *gc, struct iovec *iov, int n)
 
         if (p == NULL) {
             ngx_goim_count(NGX_GOIM_DROP_BACKLOG, 1);
+            gc->dropped++;
             continue;
         }
 

@@ -15,6 +15,7 @@ const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
     "connections",
     "connections_tcp",
     "handshaking",
+    "closing",
     "rooms",
     "handshakes",
     "handshake_errors",
@@ -23,6 +24,7 @@ const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
     "auth_refused",
     "auth_failed",
     "auth_timeout",
+    "room_full",
     "bytes_in",
     "packets_in",
     "bytes_out",
@@ -53,6 +55,14 @@ const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
     "closed_refusal",
     "closed_shutdown",
     "closed_error"
+};
+
+
+const char *const  ngx_goim_class_counter_names[GOIM_BOARD_COUNTERS] = {
+    "delivered",
+    "drop_backlog",
+    "drop_closed",
+    "drop_nomem"
 };
 
 
@@ -148,6 +158,106 @@ ngx_goim_status_workers(ngx_goim_page_t *page, goim_channel_t *ch)
     }
 
     ngx_goim_page_print(page, "}");
+}
+
+
+ngx_uint_t
+ngx_goim_status_classes(goim_channel_t *ch, uint32_t slot,
+    ngx_goim_status_class_t *classes)
+{
+    ngx_uint_t               i, k, n;
+    goim_channel_class_t    *c;
+    ngx_goim_status_class_t *sc;
+
+    if (slot >= GOIM_CHANNEL_ROOM_SLOTS) {
+        return 0;
+    }
+
+    for (i = 0, n = 0; i < GOIM_BOARD_CLASSES; i++) {
+        c = &ch->slots->boards[slot].classes[i];
+        sc = &classes[n];
+
+        ngx_memcpy(sc->name, c->name, GOIM_BOARD_NAME);
+        sc->len = strnlen((char *) sc->name, GOIM_BOARD_NAME);
+
+        for (k = 0; k < GOIM_BOARD_COUNTERS; k++) {
+            sc->counters[k] = atomic_load_explicit(&c->counters[k],
+                                                   memory_order_relaxed);
+        }
+
+        n += sc->len != 0;
+    }
+
+    return n;
+}
+
+
+/* Adds up classes of the same name; beyond the table none is shown. */
+static ngx_uint_t
+ngx_goim_status_add_classes(ngx_goim_status_class_t *sum, ngx_uint_t n,
+    ngx_goim_status_class_t *classes, ngx_uint_t nclasses)
+{
+    ngx_uint_t  i, k, at;
+
+    for (i = 0; i < nclasses; i++) {
+
+        for (at = 0; at < n; at++) {
+            if (sum[at].len == classes[i].len
+                && ngx_memcmp(sum[at].name, classes[i].name, sum[at].len) == 0)
+            {
+                break;
+            }
+        }
+
+        if (at == n) {
+            if (n == 2 * GOIM_BOARD_CLASSES) {
+                continue;
+            }
+
+            sum[n++] = classes[i];
+            continue;
+        }
+
+        for (k = 0; k < GOIM_BOARD_COUNTERS; k++) {
+            sum[at].counters[k] += classes[i].counters[k];
+        }
+    }
+
+    return n;
+}
+
+
+static void
+ngx_goim_status_room_classes(ngx_goim_page_t *page, goim_channel_t *ch)
+{
+    ngx_uint_t                       i, k, n;
+
+    static ngx_goim_status_class_t   sum[2 * GOIM_BOARD_CLASSES];
+    static ngx_goim_status_class_t   classes[GOIM_BOARD_CLASSES];
+
+    n = 0;
+
+    for (i = 0; i < page->nslots; i++) {
+        k = ngx_goim_status_classes(ch, page->slots[i], classes);
+        n = ngx_goim_status_add_classes(sum, n, classes, k);
+    }
+
+    ngx_goim_page_print(page, ",\"room_classes\":[");
+
+    for (i = 0; i < n; i++) {
+        ngx_goim_page_print(page, "%s{\"pattern\":", i ? "," : "");
+        ngx_goim_page_string(page, sum[i].name, sum[i].len);
+
+        for (k = 0; k < GOIM_BOARD_COUNTERS; k++) {
+            ngx_goim_page_print(page, ",\"%s\":%uL",
+                                ngx_goim_class_counter_names[k],
+                                sum[i].counters[k]);
+        }
+
+        ngx_goim_page_print(page, "}");
+    }
+
+    ngx_goim_page_print(page, "]");
 }
 
 
@@ -265,6 +375,7 @@ ngx_goim_status_page(ngx_goim_page_t *page)
                         ch->lanes, ch->broken ? "true" : "false");
 
     ngx_goim_status_workers(page, ch);
+    ngx_goim_status_room_classes(page, ch);
 
     ngx_goim_page_print(page, ",\"lanes\":[");
 
@@ -304,6 +415,11 @@ ngx_goim_status_handler(ngx_http_request_t *r)
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
+    rc = ngx_goim_query_handler(r);
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
     ngx_memzero(&page, sizeof(ngx_goim_page_t));
 
     page.pool = r->pool;
@@ -320,25 +436,9 @@ ngx_goim_status_handler(ngx_http_request_t *r)
         ngx_str_set(&type, "application/json");
     }
 
-    if (page.failed || page.buf == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    page.buf->last_buf = (r == r->main) ? 1 : 0;
-    page.buf->last_in_chain = 1;
-
     r->headers_out.status = NGX_HTTP_OK;
-    r->headers_out.content_length_n = page.size;
-    r->headers_out.content_type = type;
-    r->headers_out.content_type_len = type.len;
 
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    return ngx_http_output_filter(r, page.first);
+    return ngx_goim_page_send(r, &page, &type);
 }
 
 

@@ -26,6 +26,7 @@ struct ngx_goim_broadcast_s {
 };
 
 
+static void ngx_goim_sweep_flush_handler(ngx_event_t *ev);
 static void ngx_goim_sweep_handler(ngx_event_t *ev);
 
 
@@ -76,6 +77,65 @@ ngx_goim_sweep_begin(ngx_goim_room_t *room)
 }
 
 
+static void
+ngx_goim_sweep_start(ngx_goim_room_t *room)
+{
+    if (room->waiting) {
+        ngx_queue_remove(&room->sweep_queue);
+        room->waiting = 0;
+    }
+
+    room->sweeping = 1;
+    ngx_goim_sweep_begin(room);
+    ngx_queue_insert_tail(&ngx_goim_sweep_rooms, &room->sweep_queue);
+}
+
+
+/* More than a member may leave pending can't be held back for all. */
+static ngx_uint_t
+ngx_goim_sweep_is_urgent(ngx_goim_room_t *room)
+{
+    ngx_uint_t  t;
+
+    for (t = 0; t < NGX_GOIM_TRANSPORTS; t++) {
+        if (room->logs[t].end - room->logs[t].keep > room->class->backlog) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Holds the sweep back: all rooms of a class wait equally long. */
+static void
+ngx_goim_sweep_wait(ngx_goim_room_t *room)
+{
+    ngx_event_t            *ev;
+    ngx_goim_room_class_t  *class;
+
+    class = room->class;
+
+    room->waiting = 1;
+    room->flush_end = ngx_current_msec + class->flush;
+    ngx_queue_insert_tail(&class->waiting, &room->sweep_queue);
+
+    ev = &class->event;
+
+    if (!ev->timer_set) {
+        ev->handler = ngx_goim_sweep_flush_handler;
+        ev->data = ngx_goim_worker.pipe;
+        ev->log = ngx_goim_worker.cycle->log;
+
+        /* who is let go at a worker's end gets what is pending before */
+
+        ev->cancelable = 1;
+
+        ngx_add_timer(ev, class->flush);
+    }
+}
+
+
 void
 ngx_goim_sweep_room(ngx_goim_room_t *room)
 {
@@ -86,9 +146,42 @@ ngx_goim_sweep_room(ngx_goim_room_t *room)
         return;
     }
 
-    room->sweeping = 1;
-    ngx_goim_sweep_begin(room);
-    ngx_queue_insert_tail(&ngx_goim_sweep_rooms, &room->sweep_queue);
+    if (room->class->flush == 0 || ngx_goim_sweep_is_urgent(room)) {
+        ngx_goim_sweep_start(room);
+
+    } else if (!room->waiting) {
+        ngx_goim_sweep_wait(room);
+    }
+}
+
+
+/* The first rooms of a class have waited long enough. */
+static void
+ngx_goim_sweep_flush_handler(ngx_event_t *ev)
+{
+    ngx_queue_t            *q;
+    ngx_msec_int_t          left;
+    ngx_goim_room_t        *room;
+    ngx_goim_room_class_t  *class;
+
+    class = (ngx_goim_room_class_t *)
+                ((u_char *) ev - offsetof(ngx_goim_room_class_t, event));
+
+    while (!ngx_queue_empty(&class->waiting)) {
+        q = ngx_queue_head(&class->waiting);
+        room = ngx_queue_data(q, ngx_goim_room_t, sweep_queue);
+
+        left = (ngx_msec_int_t) (room->flush_end - ngx_current_msec);
+
+        if (left > 0) {
+            ngx_add_timer(ev, left);
+            break;
+        }
+
+        ngx_goim_sweep_start(room);
+    }
+
+    ngx_goim_sweep_run_once();
 }
 
 
@@ -100,6 +193,22 @@ ngx_goim_sweep_end(ngx_goim_room_t *room)
     room->sweeping = 0;
 
     ngx_goim_room_destroy(room);
+}
+
+
+/* What came during a round gets one of its own. */
+static void
+ngx_goim_sweep_again(ngx_goim_room_t *room)
+{
+    if (room->class->flush == 0) {
+        ngx_goim_sweep_begin(room);
+        return;
+    }
+
+    ngx_queue_remove(&room->sweep_queue);
+    room->sweeping = 0;
+
+    ngx_goim_sweep_room(room);
 }
 
 
@@ -145,7 +254,7 @@ ngx_goim_sweep_slice(ngx_goim_room_t *room)
     }
 
     if (more && room->nmembers) {
-        ngx_goim_sweep_begin(room);
+        ngx_goim_sweep_again(room);
         return;
     }
 
@@ -312,6 +421,7 @@ ngx_goim_sweep_drop(ngx_goim_conn_t *gc)
 
     if (n) {
         ngx_goim_count(NGX_GOIM_DROP_CLOSED, n);
+        gc->dropped += n;
     }
 }
 

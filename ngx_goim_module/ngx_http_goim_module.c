@@ -272,6 +272,7 @@ ngx_http_goim_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_goim_channel_open(cycle);
+    ngx_goim_room_class_init(gmcf);
     ngx_goim_session_init();
 
     return NGX_OK;
@@ -306,6 +307,7 @@ ngx_http_goim_create_main_conf(ngx_conf_t *cf)
 
     gmcf->drain = NGX_CONF_UNSET_MSEC;
 
+    ngx_str_set(&gmcf->default_class.pattern, "*");
     gmcf->default_class.backlog = 256 * 1024;
     gmcf->default_class.overflow = NGX_GOIM_OVERFLOW_SKIP;
 
