@@ -530,6 +530,10 @@ ngx_int_t ngx_goim_identity_change(ngx_goim_identity_t **id, ngx_str_t *text,
 ngx_goim_conn_t *ngx_goim_conn_create(ngx_connection_t *c,
     ngx_http_goim_loc_conf_t *glcf);
 
+/* Makes room for one more in an array of n connections. */
+ngx_int_t ngx_goim_conn_grow(ngx_goim_conn_t ***conns, uint32_t n,
+    uint32_t *nalloc, ngx_log_t *log);
+
 /* Frees what a connection owns before it is detached; c is untouched. */
 void ngx_goim_conn_destroy(ngx_goim_conn_t *gc);
 

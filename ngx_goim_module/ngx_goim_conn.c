@@ -107,29 +107,45 @@ ngx_goim_conn_client(ngx_goim_conn_t *gc, ngx_goim_client_t *client)
 }
 
 
+ngx_int_t
+ngx_goim_conn_grow(ngx_goim_conn_t ***conns, uint32_t n, uint32_t *nalloc,
+    ngx_log_t *log)
+{
+    uint32_t           size;
+    ngx_goim_conn_t  **p;
+
+    if (n < *nalloc) {
+        return NGX_OK;
+    }
+
+    size = ngx_max(2 * n, 64);
+
+    p = ngx_alloc(size * sizeof(ngx_goim_conn_t *), log);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (*conns) {
+        ngx_memcpy(p, *conns, n * sizeof(ngx_goim_conn_t *));
+        ngx_free(*conns);
+    }
+
+    *conns = p;
+    *nalloc = size;
+
+    return NGX_OK;
+}
+
+
 /* All detached connections of the worker, for broadcasts and drains. */
 static ngx_int_t
 ngx_goim_conn_list(ngx_goim_conn_t *gc)
 {
-    uint32_t           n;
-    ngx_goim_conn_t  **conns;
-
-    if (ngx_goim_worker.nconns == ngx_goim_worker.nconns_alloc) {
-        n = ngx_max(2 * ngx_goim_worker.nconns_alloc, 64);
-
-        conns = ngx_alloc(n * sizeof(ngx_goim_conn_t *), gc->connection->log);
-        if (conns == NULL) {
-            return NGX_ERROR;
-        }
-
-        if (ngx_goim_worker.conns) {
-            ngx_memcpy(conns, ngx_goim_worker.conns,
-                       ngx_goim_worker.nconns * sizeof(ngx_goim_conn_t *));
-            ngx_free(ngx_goim_worker.conns);
-        }
-
-        ngx_goim_worker.conns = conns;
-        ngx_goim_worker.nconns_alloc = n;
+    if (ngx_goim_conn_grow(&ngx_goim_worker.conns, ngx_goim_worker.nconns,
+                           &ngx_goim_worker.nconns_alloc, gc->connection->log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     gc->index = ngx_goim_worker.nconns;

@@ -249,32 +249,6 @@ ngx_goim_session_note(u_char *line, u_char *last)
 }
 
 
-static ngx_int_t
-ngx_goim_session_grow(ngx_log_t *log)
-{
-    uint32_t            n;
-    ngx_goim_conn_t   **conns;
-
-    n = ngx_max(2 * ngx_goim_session.nalloc, 64);
-
-    conns = ngx_alloc(n * sizeof(ngx_goim_conn_t *), log);
-    if (conns == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_goim_session.conns) {
-        ngx_memcpy(conns, ngx_goim_session.conns,
-                   ngx_goim_session.nconns * sizeof(ngx_goim_conn_t *));
-        ngx_free(ngx_goim_session.conns);
-    }
-
-    ngx_goim_session.conns = conns;
-    ngx_goim_session.nalloc = n;
-
-    return NGX_OK;
-}
-
-
 void
 ngx_goim_session_connect(ngx_goim_conn_t *gc)
 {
@@ -286,8 +260,9 @@ ngx_goim_session_connect(ngx_goim_conn_t *gc)
 
     gs = &ngx_goim_session;
 
-    if (gs->nconns == gs->nalloc
-        && ngx_goim_session_grow(gc->connection->log) != NGX_OK)
+    if (ngx_goim_conn_grow(&gs->conns, gs->nconns, &gs->nalloc,
+                           gc->connection->log)
+        != NGX_OK)
     {
         ngx_goim_session_resync();
         return;

@@ -11,15 +11,9 @@ use Test::More;
 use Test::Goim tests => 14;
 
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
-                           http => <<'HTTP', servers => <<'SERVERS')->start;
+                           http => <<'HTTP', servers => '%%TCP_SERVER%%')->start;
 goim_room small://* { max_members 4; }
 HTTP
-server {
-        listen 127.0.0.1:%%PORT_tcp%%;
-        goim_tcp /sub;
-        %%locations%%
-    }
-SERVERS
 
 my @in = map { $goim->connect_ws->join_room('small://1') } 1 .. 3;
 push @in, $goim->connect_tcp->auth({ room_id => 'small://1' });

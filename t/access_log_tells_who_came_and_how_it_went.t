@@ -36,13 +36,7 @@ location = /quiet {
         location = /no { if ($goim_transport) { return 403; }
                          goim; goim_auth /auth; }
 SERVER
-    servers => <<'SERVERS')->start;
-server {
-        listen 127.0.0.1:%%PORT_tcp%%;
-        goim_tcp /sub;
-        %%locations%%
-    }
-SERVERS
+    servers => '%%TCP_SERVER%%')->start;
 
 my $dir = $goim->dir;
 

@@ -14,15 +14,9 @@ use Test::Goim tests => 32;
 my $session = 'goim_session /session interval=100ms';
 
 my $goim = Test::Goim->new(workers => 1, http => "$session; goim_drain 1s;",
-                           server => <<'SERVER', servers => <<'SERVERS')->start;
+                           server => <<'SERVER', servers => '%%TCP_SERVER%%')->start;
 location = /session { internal; proxy_pass http://127.0.0.1:%%AUTH%%; }
 SERVER
-server {
-        listen 127.0.0.1:%%PORT_tcp%%;
-        goim_tcp /sub;
-        %%locations%%
-    }
-SERVERS
 
 my $auth = $goim->auth;
 

@@ -12,15 +12,9 @@ use Test::More;
 use Test::Goim tests => 21;
 
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
-                           http => <<'HTTP', servers => <<'SERVERS')->start;
+                           http => <<'HTTP', servers => '%%TCP_SERVER%%')->start;
 goim_room live://* { backlog 64k; overflow close; max_members 70; flush 1ms; }
 HTTP
-server {
-        listen 127.0.0.1:%%PORT_tcp%%;
-        goim_tcp /sub;
-        %%locations%%
-    }
-SERVERS
 
 my $nginx = $goim->nginx;
 

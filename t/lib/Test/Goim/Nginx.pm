@@ -85,6 +85,16 @@ location /sub {
 LOCATIONS
 
 
+# A server for goim's TCP clients, in place of %%TCP_SERVER%%.
+my $tcp_server = <<'SERVER';
+server {
+        listen 127.0.0.1:%%PORT_tcp%%;
+        goim_tcp /sub;
+        %%locations%%
+    }
+SERVER
+
+
 # dir, channel_path, auth_port, binary, module_path; conf => the options of
 # the configuration.  module => 0: no goim in it, only "location".
 sub new {
@@ -100,7 +110,7 @@ sub new {
     $self->{marks} = {
         DIR => $opt{dir}, CHANNEL => $opt{channel_path},
         AUTH => $opt{auth_port} || 9, PORT => $self->{port},
-        USER => $< == 0 ? user_line() : '',
+        USER => $< == 0 ? user_line() : '', TCP_SERVER => $tcp_server,
     };
 
     return $self;
