@@ -2,12 +2,13 @@
  * Any bytes as a stream of WebSocket frames, unmasked as they come.  The
  * answer must not depend on how much has arrived, except for "more"; headers
  * as a server writes them must encode to the same bytes; masking in pieces
- * must be masking byte by byte.
+ * must be masking byte by byte.  And as text: UTF-8 is the same in pieces.
  */
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "goim_utf8.h"
 #include "goim_ws.h"
 
 
@@ -108,6 +109,38 @@ check_mask(const goim_ws_frame_t *frame, const uint8_t *payload, size_t len)
 }
 
 
+/*
+ * Split at every byte it is what it is whole, and once wrong it stays wrong.
+ */
+
+static void
+check_utf8(const uint8_t *data, size_t size)
+{
+    size_t   split;
+    uint8_t  whole, start;
+
+    whole = goim_utf8_check(GOIM_UTF8_START, data, size);
+    start = GOIM_UTF8_START;
+
+    for (split = 0; split < size; split++) {
+
+        if (goim_utf8_check(start, data + split, size - split) != whole) {
+            __builtin_trap();
+        }
+
+        if (start == GOIM_UTF8_INVALID && whole != GOIM_UTF8_INVALID) {
+            __builtin_trap();
+        }
+
+        start = goim_utf8_check(start, data + split, 1);
+    }
+
+    if (start != whole) {
+        __builtin_trap();
+    }
+}
+
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -121,6 +154,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (accept[GOIM_WS_ACCEPT_LEN - 1] != '=') {
         __builtin_trap();
     }
+
+    check_utf8(data, size);
 
     for (;;) {
         status = goim_ws_decode_header(&frame, data, size);
