@@ -16,6 +16,7 @@
 #include "goim_packet.h"
 #include "goim_reader.h"
 #include "goim_room_name.h"
+#include "goim_utf8.h"
 #include "goim_ws.h"
 
 
@@ -272,6 +273,9 @@ struct ngx_goim_conn_s {
     uint32_t                    index;     /* in ngx_goim_worker.conns */
     uint32_t                    dirty;     /* place in the dirty list + 1 */
     uint32_t                    session;   /* among those to be reported + 1 */
+    uint32_t                    opened;    /* bytes of the incomplete frame's
+                                              payload that are unmasked, and
+                                              checked if they are text */
 
     ngx_goim_out_t             *out;       /* replies, pushes to the key */
     ngx_goim_out_t             *in;        /* an incomplete frame */
@@ -282,6 +286,11 @@ struct ngx_goim_conn_s {
     unsigned                    reason:4;  /* ngx_goim_reason_e, CLOSING,
                                               CLOSED */
     unsigned                    close_out:1;  /* close when out is empty */
+    unsigned                    deaf:1;    /* what comes is discarded: it has
+                                              closed, or is not understood */
+    unsigned                    shut:1;    /* for sending; its end is awaited */
+    unsigned                    text:1;    /* the message's opcode */
+    unsigned                    utf8:4;    /* state of that text */
     unsigned                    listed:1;  /* counted, in conns */
     unsigned                    publishing:1;  /* its op 4 is being answered;
                                       until then nothing is read */
@@ -614,7 +623,8 @@ ngx_goim_counter(ngx_uint_t counter)
 /*
  * Bytes from the client, in order.  NGX_OK: all was used or kept;
  * NGX_AGAIN: the state allows no reading now, the rest was kept;
- * NGX_ERROR: *code is the close code that says why.
+ * NGX_ERROR: nothing is to be read any more, *code is what our close frame is
+ * to say; close_out: the client has closed; NGX_DONE: gc is gone.
  */
 ngx_int_t ngx_goim_read_input(ngx_goim_conn_t *gc, u_char *data, size_t len,
     ngx_uint_t *code);

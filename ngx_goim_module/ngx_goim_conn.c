@@ -346,6 +346,8 @@ ngx_goim_conn_begin_close(ngx_goim_conn_t *gc, const u_char *data, size_t len,
 
     ngx_goim_conn_withdraw(gc);
 
+    ngx_goim_conn_free_out(&gc->message);
+
     gc->state = NGX_GOIM_STATE_CLOSING;
     gc->publishing = 0;
 
@@ -366,12 +368,28 @@ ngx_goim_conn_begin_close(ngx_goim_conn_t *gc, const u_char *data, size_t len,
 }
 
 
+/* What is pending goes out, and the client's answer is read. */
+static void
+ngx_goim_conn_go_on(ngx_goim_conn_t *gc)
+{
+    ngx_connection_t  *c;
+
+    c = gc->connection;
+
+    if (ngx_goim_conn_flush(gc) == NGX_OK && c->read->ready) {
+
+        /* it may be there, and raises no further event */
+
+        ngx_post_event(c->read, &ngx_posted_next_events);
+    }
+}
+
+
 static void
 ngx_goim_conn_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code, ngx_str_t *text,
     ngx_goim_reason_e reason)
 {
-    u_char             data[GOIM_WS_MAX_CONTROL];
-    ngx_connection_t  *c;
+    u_char  data[GOIM_WS_MAX_CONTROL];
 
     if (gc->state == NGX_GOIM_STATE_CLOSING) {
         return;
@@ -385,8 +403,6 @@ ngx_goim_conn_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code, ngx_str_t *text,
         return;
     }
 
-    c = gc->connection;
-
     data[0] = (u_char) (code >> 8);
     data[1] = (u_char) code;
     ngx_memcpy(data + 2, text->data, text->len);
@@ -396,12 +412,7 @@ ngx_goim_conn_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code, ngx_str_t *text,
         return;
     }
 
-    if (ngx_goim_conn_flush(gc) == NGX_OK && c->read->ready) {
-
-        /* the client's answer may be there, and raises no further event */
-
-        ngx_post_event(c->read, &ngx_posted_next_events);
-    }
+    ngx_goim_conn_go_on(gc);
 }
 
 
@@ -418,31 +429,75 @@ ngx_goim_conn_say_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code,
 void
 ngx_goim_conn_kick(ngx_goim_conn_t *gc, const u_char *text, size_t len)
 {
-    u_char     *p, *last;
-    ngx_str_t   reason;
+    size_t     i;
+    uint8_t    state;
+    ngx_str_t  reason;
 
     reason.data = (u_char *) text;
     reason.len = 0;
 
-    p = reason.data;
-    last = p + ngx_min(len, GOIM_WS_MAX_CONTROL - 2);
+    state = GOIM_UTF8_START;
+    len = ngx_min(len, GOIM_WS_MAX_CONTROL - 2);
 
     /* whole characters only */
 
-    while (p < last) {
+    for (i = 0; i < len && state != GOIM_UTF8_INVALID; i++) {
+        state = goim_utf8_check(state, text + i, 1);
 
-        if (*p < 0x80) {
-            p++;
-
-        } else if (ngx_utf8_decode(&p, last - p) > 0x10ffff) {
-            break;
+        if (state == GOIM_UTF8_START) {
+            reason.len = i + 1;
         }
-
-        reason.len = p - reason.data;
     }
 
     ngx_goim_conn_goodbye(gc, GOIM_WS_CLOSE_POLICY, &reason,
                           NGX_GOIM_BY_KICK);
+}
+
+
+/*
+ * The client's close frame was answered, or ours said what is wrong.  Where
+ * something comes behind, closing at once would reset the connection, and that
+ * might overtake our close frame (RFC 6455, 7.1.1): the client is told the end
+ * first, and what it sends until its own end is discarded.
+ */
+static ngx_int_t
+ngx_goim_conn_finish(ngx_goim_conn_t *gc)
+{
+    ngx_connection_t  *c;
+
+    c = gc->connection;
+
+    if (gc->close_out && (!c->read->ready || gc->transport == NGX_GOIM_TCP)) {
+        ngx_goim_conn_close(gc, gc->reason);
+        return NGX_DONE;
+    }
+
+    if (!gc->deaf || gc->shut) {
+        return NGX_OK;
+    }
+
+    gc->shut = 1;
+
+#if (NGX_HTTP_SSL)
+
+    if (c->ssl) {
+        c->ssl->shutdown_without_free = 1;
+
+        if (ngx_ssl_shutdown(c) != NGX_OK) {
+            c->ssl->shutdown_without_free = 0;
+            ngx_goim_conn_close(gc, gc->reason);
+            return NGX_DONE;
+        }
+    }
+
+#endif
+
+    if (ngx_shutdown_socket(c->fd, NGX_WRITE_SHUTDOWN) == -1) {
+        ngx_goim_conn_close(gc, gc->reason);
+        return NGX_DONE;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -460,11 +515,8 @@ ngx_goim_conn_flush(ngx_goim_conn_t *gc)
         return NGX_DONE;
     }
 
-    if (gc->state == NGX_GOIM_STATE_CLOSING && gc->close_out
-        && gc->out == NULL)
-    {
-        ngx_goim_conn_close(gc, gc->reason);
-        return NGX_DONE;
+    if (gc->state == NGX_GOIM_STATE_CLOSING && gc->out == NULL) {
+        return ngx_goim_conn_finish(gc);
     }
 
     return NGX_OK;
@@ -481,21 +533,26 @@ ngx_goim_conn_input(ngx_goim_conn_t *gc, u_char *data, size_t len)
     code = 0;
     ngx_goim_count(NGX_GOIM_BYTES_IN, len);
 
+    if (gc->deaf) {
+        ngx_goim_conn_free_out(&gc->in);
+        return NGX_OK;
+    }
+
     rc = ngx_goim_read_input(gc, data, len, &code);
 
     if (rc != NGX_ERROR) {
         return rc;
     }
 
+    ngx_goim_conn_free_out(&gc->in);
+
     if (gc->state == NGX_GOIM_STATE_CLOSING) {
-        ngx_goim_conn_close(gc, gc->reason);
+        ngx_goim_conn_go_on(gc);
 
     } else {
-
-        /* the frame that is broken must not be read again */
-
-        ngx_goim_conn_free_out(&gc->in);
-        ngx_goim_conn_say_goodbye(gc, code, NGX_GOIM_BY_PROTOCOL);
+        ngx_goim_conn_say_goodbye(gc, code, gc->close_out
+                                            ? NGX_GOIM_BY_CLIENT
+                                            : NGX_GOIM_BY_PROTOCOL);
     }
 
     return NGX_DONE;

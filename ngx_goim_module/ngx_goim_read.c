@@ -56,15 +56,14 @@ ngx_goim_read_drop_kept(ngx_goim_conn_t *gc, size_t used)
 }
 
 
-ngx_int_t
-ngx_goim_read_input(ngx_goim_conn_t *gc, u_char *data, size_t len,
+static ngx_int_t
+ngx_goim_read_all(ngx_goim_conn_t *gc, u_char *data, size_t len,
     ngx_uint_t *code)
 {
     size_t      used;
     ngx_int_t   rc;
     ngx_uint_t  kept;
 
-    *code = GOIM_WS_CLOSE_INTERNAL;
     kept = gc->in != NULL;
 
     if (kept) {
@@ -91,6 +90,24 @@ ngx_goim_read_input(ngx_goim_conn_t *gc, u_char *data, size_t len,
     } else if (ngx_goim_read_keep(gc, data + used, len - used) != NGX_OK) {
         *code = GOIM_WS_CLOSE_INTERNAL;
         return NGX_ERROR;
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_goim_read_input(ngx_goim_conn_t *gc, u_char *data, size_t len,
+    ngx_uint_t *code)
+{
+    ngx_int_t  rc;
+
+    *code = GOIM_WS_CLOSE_INTERNAL;
+
+    rc = ngx_goim_read_all(gc, data, len, code);
+
+    if (rc == NGX_ERROR) {
+        gc->deaf = 1;
     }
 
     return rc;
@@ -130,18 +147,6 @@ ngx_goim_read_fragment(ngx_goim_conn_t *gc, goim_ws_frame_t *frame,
     ngx_int_t        rc;
     ngx_goim_out_t  *message;
 
-    if ((gc->message != NULL) != (frame->opcode == GOIM_WS_CONTINUATION)) {
-        *code = GOIM_WS_CLOSE_PROTOCOL;
-        return NGX_ERROR;
-    }
-
-    if (gc->message
-        && gc->message->end + frame->len > gc->conf->max_packet)
-    {
-        *code = GOIM_WS_CLOSE_TOO_BIG;
-        return NGX_ERROR;
-    }
-
     p = ngx_goim_send_reserve(&gc->message, frame->len);
     if (p == NULL) {
         return NGX_ERROR;
@@ -167,41 +172,32 @@ ngx_goim_read_fragment(ngx_goim_conn_t *gc, goim_ws_frame_t *frame,
 
 /*
  * The client closes: its code comes back (RFC 6455, 5.5.1), and the
- * connection ends when that is sent.  In the answer to our own close frame
- * there is nothing left to say.
+ * connection ends when that is sent.
  */
 static ngx_int_t
 ngx_goim_read_close(ngx_goim_conn_t *gc, u_char *data, size_t len,
     ngx_uint_t *code)
 {
-    if (len == 1
-        || (len >= 2
-            && !goim_ws_close_code_is_valid(data[0] << 8 | data[1])))
+    if (gc->state == NGX_GOIM_STATE_CLOSING || len == 0) {
+        *code = GOIM_WS_CLOSE_NORMAL;
+        gc->close_out = 1;
+
+    } else if (len == 1
+               || !goim_ws_close_code_is_valid(data[0] << 8 | data[1]))
     {
         *code = GOIM_WS_CLOSE_PROTOCOL;
-        return NGX_ERROR;
+
+    } else if (goim_utf8_check(GOIM_UTF8_START, data + 2, len - 2)
+               != GOIM_UTF8_START)
+    {
+        *code = GOIM_WS_CLOSE_INVALID;
+
+    } else {
+        *code = data[0] << 8 | data[1];
+        gc->close_out = 1;
     }
 
-    if (gc->state == NGX_GOIM_STATE_CLOSING) {
-        ngx_goim_conn_close(gc, gc->reason);
-        return NGX_DONE;
-    }
-
-    *code = len ? (ngx_uint_t) (data[0] << 8 | data[1]) : GOIM_WS_CLOSE_NORMAL;
-    gc->close_out = 1;
-
-    if (gc->handshake) {
-
-        /* said once it is detached */
-
-        return NGX_ERROR;
-    }
-
-    ngx_goim_conn_say_goodbye(gc, *code, NGX_GOIM_BY_CLIENT);
-
-    /* that may have closed it, or the rest goes out later */
-
-    return NGX_DONE;
+    return NGX_ERROR;
 }
 
 
@@ -239,58 +235,155 @@ ngx_goim_read_frame(ngx_goim_conn_t *gc, goim_ws_frame_t *frame,
 }
 
 
+/* What the header of a data frame tells, before its payload is there. */
+static ngx_int_t
+ngx_goim_read_check(ngx_goim_conn_t *gc, goim_ws_frame_t *frame,
+    ngx_uint_t *code)
+{
+    uint64_t  len;
+
+    len = frame->len;
+
+    if (gc->state != NGX_GOIM_STATE_CLOSING) {
+
+        if ((gc->message != NULL) != (frame->opcode == GOIM_WS_CONTINUATION)) {
+            *code = GOIM_WS_CLOSE_PROTOCOL;
+            return NGX_ERROR;
+        }
+
+        if (gc->message) {
+            len += gc->message->end;
+        }
+    }
+
+    if (len > gc->conf->max_packet) {
+        *code = GOIM_WS_CLOSE_TOO_BIG;
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * As much of a frame's payload as has come: unmasked in its place, and, if it
+ * is text, the new part checked at once (RFC 6455, 8.1).
+ */
+static ngx_int_t
+ngx_goim_read_open(ngx_goim_conn_t *gc, goim_ws_frame_t *frame, u_char *data,
+    size_t len)
+{
+    size_t      old;
+    ngx_uint_t  whole;
+
+    old = gc->opened;
+    whole = len == frame->len;
+    gc->opened = whole ? 0 : len;
+
+    if (frame->masked) {
+        goim_ws_mask(data + old, len - old, frame->mask, old);
+    }
+
+    if (goim_ws_is_control(frame->opcode)
+        || gc->state == NGX_GOIM_STATE_CLOSING)
+    {
+        return NGX_OK;
+    }
+
+    if (old == 0 && frame->opcode != GOIM_WS_CONTINUATION) {
+        gc->text = frame->opcode == GOIM_WS_TEXT;
+        gc->utf8 = GOIM_UTF8_START;
+    }
+
+    if (!gc->text) {
+        return NGX_OK;
+    }
+
+    gc->utf8 = goim_utf8_check(gc->utf8, data + old, len - old);
+
+    if (gc->utf8 == GOIM_UTF8_INVALID
+        || (whole && frame->fin && gc->utf8 != GOIM_UTF8_START))
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * One frame at data.  NGX_DECLINED: it is not there yet; else *len, which was
+ * how much is there, is what it took.
+ */
+static ngx_int_t
+ngx_goim_read_next(ngx_goim_conn_t *gc, u_char *data, size_t *len,
+    ngx_uint_t *code)
+{
+    size_t           have;
+    ngx_int_t        rc;
+    goim_ws_frame_t  frame;
+
+    rc = goim_ws_decode_header(&frame, data, *len);
+
+    if (rc == GOIM_AGAIN) {
+        return NGX_DECLINED;
+    }
+
+    if (rc == GOIM_INVALID) {
+        *code = GOIM_WS_CLOSE_PROTOCOL;
+        return NGX_ERROR;
+    }
+
+    if (!goim_ws_is_control(frame.opcode)
+        && ngx_goim_read_check(gc, &frame, code) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    data += frame.header_len;
+    have = ngx_min(frame.len, *len - frame.header_len);
+
+    if (ngx_goim_read_open(gc, &frame, data, have) != NGX_OK) {
+        *code = GOIM_WS_CLOSE_INVALID;
+        return NGX_ERROR;
+    }
+
+    if (have < frame.len) {
+        return NGX_DECLINED;
+    }
+
+    *len = frame.header_len + frame.len;
+
+    return ngx_goim_read_frame(gc, &frame, data, code);
+}
+
+
 /* *len: of the data, then what was used of it. */
 static ngx_int_t
 ngx_goim_read_frames(ngx_goim_conn_t *gc, u_char *data, size_t *len,
     ngx_uint_t *code)
 {
-    size_t           size, at;
-    ngx_int_t        rc;
-    goim_ws_frame_t  frame;
+    size_t     at, n;
+    ngx_int_t  rc;
 
-    size = *len;
     rc = NGX_OK;
 
-    for (at = 0; at < size; at += frame.header_len + frame.len) {
+    for (at = 0; at < *len; at += n) {
 
         if (!ngx_goim_read_allowed(gc)) {
             rc = NGX_AGAIN;
             break;
         }
 
-        rc = goim_ws_decode_header(&frame, data + at, size - at);
+        n = *len - at;
+        rc = ngx_goim_read_next(gc, data + at, &n, code);
 
-        if (rc == GOIM_INVALID) {
-            *code = GOIM_WS_CLOSE_PROTOCOL;
-            return NGX_ERROR;
-        }
-
-        if (rc == GOIM_OK && frame.len > gc->conf->max_packet
-            && !goim_ws_is_control(frame.opcode))
-        {
-            *code = GOIM_WS_CLOSE_TOO_BIG;
-            return NGX_ERROR;
-        }
-
-        if (rc == GOIM_AGAIN || frame.len > size - at - frame.header_len) {
+        if (rc == NGX_DECLINED) {
             rc = NGX_OK;
             break;
         }
 
-        if (frame.masked) {
-            goim_ws_mask(data + at + frame.header_len, frame.len, frame.mask,
-                         0);
-        }
-
-        rc = ngx_goim_read_frame(gc, &frame, data + at + frame.header_len,
-                                 code);
-
-        if (rc == NGX_AGAIN) {
-            at += frame.header_len + frame.len;
-            break;
-        }
-
-        if (rc != NGX_OK) {
+        if (rc == NGX_DONE || rc == NGX_ERROR) {
             return rc;
         }
     }
