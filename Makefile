@@ -2,6 +2,7 @@
 #
 #   make                    the nginx module and goim-job
 #   make NGINX_SRC=dir      the module for that nginx source tree (1.22 or newer)
+#   make WS_ECHO=1          the module as an echo, for conformance suites
 #   make test               sets itself up, builds all, runs all tests
 #   make test-long          the long runs as well
 #   make setup              installs what is missing (Debian 12; root or sudo)
@@ -48,7 +49,12 @@ endif
 .DEFAULT_GOAL := all
 .PHONY: all clean lint setup test test-long test-tools unit-tests nginx-san fuzz
 
+# the echo has a folder of its own, and is in no package
+ifeq ($(WS_ECHO),1)
+all: $(B)/echo/ngx_http_goim_module.so
+else
 all: $(B)/ngx_http_goim_module.so $(B)/goim-job
+endif
 
 
 # libgoim: twice, once with sanitizers
@@ -107,6 +113,11 @@ $(B)/ngx_http_goim_module.so: $(MODULE_SRC)
 	echo '  MODULE  $@'
 	t/tools/build_module.sh "$(NGINX_SRC)" $(B)/nginx-src $@
 
+$(B)/echo/ngx_http_goim_module.so: $(MODULE_SRC)
+	echo '  MODULE  $@'
+	GOIM_MODULE_CFLAGS=-DNGX_GOIM_WS_ECHO=1 \
+		t/tools/build_module.sh "$(NGINX_SRC)" $(B)/echo/nginx-src $@
+
 
 # tests; those of the daemons' pure parts link all objects but main
 
@@ -149,6 +160,7 @@ nginx-san: $(MODULE_SRC)
 
 test: setup
 	$(MAKE) all test-tools unit-tests $(B)/san/goim-job
+	$(MAKE) WS_ECHO=1
 	$(MAKE) nginx-san
 	t/tools/run_tests.sh
 

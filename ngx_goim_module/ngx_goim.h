@@ -288,7 +288,8 @@ struct ngx_goim_conn_s {
     unsigned                    close_out:1;  /* close when out is empty */
     unsigned                    deaf:1;    /* what comes is discarded: it has
                                               closed, or is not understood */
-    unsigned                    shut:1;    /* for sending; its end is awaited */
+    unsigned                    shut:1;    /* for sending; the client's end is
+                                              awaited */
     unsigned                    text:1;    /* the message's opcode */
     unsigned                    utf8:4;    /* state of that text */
     unsigned                    listed:1;  /* counted, in conns */
@@ -628,6 +629,25 @@ ngx_goim_counter(ngx_uint_t counter)
  */
 ngx_int_t ngx_goim_read_input(ngx_goim_conn_t *gc, u_char *data, size_t len,
     ngx_uint_t *code);
+
+
+/* ngx_goim_echo.c: for conformance suites, not for service */
+
+#if (NGX_GOIM_WS_ECHO)
+
+#define NGX_GOIM_PACKET_LIMIT  (64 * 1024 * 1024)
+
+void ngx_goim_echo_warn(ngx_conf_t *cf);
+
+/* However much is queued already.  NGX_ERROR: no memory. */
+ngx_int_t ngx_goim_echo_message(ngx_goim_conn_t *gc, u_char *data,
+    size_t len);
+
+#else
+
+#define NGX_GOIM_PACKET_LIMIT  (1024 * 1024)  /* of goim_max_packet */
+
+#endif
 
 
 /* ngx_goim_uplink.c: requests of the worker's own */

@@ -125,6 +125,12 @@ ngx_goim_read_message(ngx_goim_conn_t *gc, u_char *data, size_t len,
 {
     goim_packet_t  packet;
 
+#if (NGX_GOIM_WS_ECHO)
+    if (gc->state == NGX_GOIM_STATE_OPEN) {
+        return ngx_goim_echo_message(gc, data, len);
+    }
+#endif
+
     if (goim_packet_decode(&packet, data, len,
                            gc->conf->max_packet - GOIM_PACKET_HEADER_LEN)
         != GOIM_OK)

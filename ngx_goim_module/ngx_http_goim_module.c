@@ -709,7 +709,7 @@ ngx_http_goim_packet_size(ngx_conf_t *cf, void *post, void *data)
 {
     size_t  *sp = data;
 
-    if (*sp < GOIM_PACKET_HEADER_LEN || *sp > 1024 * 1024) {
+    if (*sp < GOIM_PACKET_HEADER_LEN || *sp > NGX_GOIM_PACKET_LIMIT) {
         return "must be between 16 (a packet's header) and 1m";
     }
 

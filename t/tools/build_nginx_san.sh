@@ -1,6 +1,7 @@
 #!/bin/bash
 # Builds nginx 1.28 and the module for it, both with AddressSanitizer and
-# UndefinedBehaviorSanitizer: OUT/nginx and OUT/ngx_http_goim_module.so.
+# UndefinedBehaviorSanitizer: OUT/nginx and OUT/ngx_http_goim_module.so; and
+# OUT/echo/ngx_http_goim_module.so, the same as an echo (make WS_ECHO=1).
 #
 #   build_nginx_san.sh OUT
 #
@@ -61,6 +62,7 @@ configured=$(echo "$flags"; printf '%s\n' "${files[@]}"; cat config)
 compiled=$(cat "${files[@]}" t/tools/build_nginx_san.sh | sha256sum)
 
 if [[ -x $out/nginx && -f $out/ngx_http_goim_module.so &&
+    -f $out/echo/ngx_http_goim_module.so &&
     -f $out/compiled && $(<"$out/compiled") == "$compiled" ]]; then
     exit 0
 fi
@@ -81,13 +83,23 @@ if [[ ! -f $out/configured || $(<"$out/configured") != "$configured" ]]; then
     echo "$configured" >"$out/configured"
 fi
 
-# a header that ./config does not list must not leave an old object behind
-rm -rf "$src"/objs/addon/*/*.o
-make -s -C "$src" -f objs/Makefile -j"$(nproc)" binary modules \
-    >"$out/make.log" 2>&1 || {
-    tail -40 "$out/make.log" >&2
-    exit 1
+# make's ARGUMENTs for what is to be made: nothing that another one, or an older
+# header that ./config does not list, has left behind is used
+build() {
+    rm -rf "$src"/objs/addon/*/*.o
+    make -s -C "$src" -f objs/Makefile -j"$(nproc)" "$@" \
+        >>"$out/make.log" 2>&1 || {
+        tail -40 "$out/make.log" >&2
+        exit 1
+    }
 }
 
+: >"$out/make.log"
+mkdir -p "$out/echo"
+
+build modules CC='cc -DNGX_GOIM_WS_ECHO=1'
+cp "$src/objs/ngx_http_goim_module.so" "$out/echo/"
+
+build binary modules
 cp "$src/objs/nginx" "$src/objs/ngx_http_goim_module.so" "$out/"
 echo "$compiled" >"$out/compiled"

@@ -35,6 +35,7 @@ use Test::Builder;
 
 use Test::Goim::Auth;
 use Test::Goim::Client;
+use Test::Goim::FrameClient;
 use Test::Goim::Job;
 use Test::Goim::Kafka;
 use Test::Goim::Loop qw(patience wait_until);
@@ -87,6 +88,7 @@ sub sanitized {
 # kafka => 'mock', 'real' or 0; brokers => 1;
 # topics => { 'goim-push-topic' => 1 }, names and partitions;
 # auth => 1, nginx => 1: or 0 for none;
+# echo => 0, or 1 for the module of "make WS_ECHO=1";
 # job => 1, 0, or { section => { name => value } } for goim-job.conf;
 # all others are for nginx.conf, see Test::Goim::Nginx.
 sub new {
@@ -94,7 +96,7 @@ sub new {
 
     my $self = bless { jobs => [], clients => [] }, $class;
     my %part = (kafka => 'mock', brokers => 1, auth => 1, nginx => 1,
-                job => 1, topics => { 'goim-push-topic' => 1 });
+                echo => 0, job => 1, topics => { 'goim-push-topic' => 1 });
 
     for my $name (keys %part) {
         $part{$name} = delete $opt{$name} if exists $opt{$name};
@@ -193,12 +195,21 @@ sub add_producer {
 sub make_nginx {
     my ($self) = @_;
 
-    return $self->{nginx} ||= Test::Goim::Nginx->new(
+    return $self->{nginx} if $self->{nginx};
+
+    my $module = absolute($ENV{GOIM_MODULE}
+                          || 'build/ngx_http_goim_module.so');
+
+    if ($self->{wanted}{echo}) {
+        $module =~ s{([^/]+)$}{echo/$1};
+        croak("$module: \"make WS_ECHO=1\" builds it") if !-f $module;
+    }
+
+    return $self->{nginx} = Test::Goim::Nginx->new(
         dir => $self->{dir}, channel_path => $self->channel_path,
         auth_port => $self->{auth} && $self->{auth}->port,
         binary => $ENV{GOIM_NGINX} || '/usr/sbin/nginx',
-        module_path => absolute($ENV{GOIM_MODULE}
-                                || 'build/ngx_http_goim_module.so'),
+        module_path => $module,
         conf => $self->{conf});
 }
 
@@ -280,11 +291,12 @@ sub stop {
 # --- what tests say most
 
 # A WebSocket client with its handshake on the way; options as
-# Test::Goim::Client has them.
+# Test::Goim::Client has them, or another class.
 sub connect_ws {
     my ($self, %opt) = @_;
 
-    my $client = Test::Goim::Client->new(port => $self->port, %opt);
+    my $class = delete $opt{class} || 'Test::Goim::Client';
+    my $client = $class->new(port => $self->port, %opt);
     push @{$self->{clients}}, $client;
 
     return $client;
