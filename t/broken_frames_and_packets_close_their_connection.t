@@ -75,8 +75,11 @@ for my $case (@cases) {
     is($client->expect_close, $code, "$code for $name");
 }
 
-my $total = $goim->status->{total};
-is($total->{closed_protocol}, @cases, 'each of them is counted');
+my $counted = 0;
+wait_until(10, undef, sub {
+    return ($counted = $goim->status->{total}{closed_protocol}) == @cases;
+});
+is($counted, @cases, 'each of them is counted');
 
 $goim->producer->stop_streams;
 my $sent = $goim->producer->wait_stream($stream);

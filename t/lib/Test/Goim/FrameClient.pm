@@ -23,7 +23,7 @@ use Test::Goim::Loop qw(turn wait_until);
 use Test::Goim::Packet qw(frame WS_TEXT WS_BINARY WS_CLOSE WS_PING WS_PONG);
 
 our @EXPORT_OK = qw(
-    echo_host plain_host conforms text binary pong closed);
+    echo_host plain_host conforms counts text binary pong closed);
 
 my %names = (WS_TEXT, 'text', WS_BINARY, 'binary', WS_CLOSE, 'close',
              WS_PING, 'ping', WS_PONG, 'pong');
@@ -183,11 +183,22 @@ sub conforms {
     $client->send_bytes($_) for $opt{by} ? () : @pieces;
     $client->close_politely if !exists $opt{end} || $opt{end};
 
-    my $test = Test::Builder->new;
-    my $ok = $test->is_eq($client->transcript($opt{seconds}),
-                          join(' ', @$expected, 'eof'), $name);
+    return Test::Builder->new->is_eq($client->transcript($opt{seconds}),
+                                     join(' ', @$expected, 'eof'), $name);
+}
 
-    return $ok;
+
+# A check of a counter, which goes up when the client's end has been noticed.
+sub counts {
+    my ($goim, $counter, $n, $name) = @_;
+
+    my $now = -1;
+
+    wait_until(10, undef, sub {
+        return ($now = $goim->status->{total}{$counter}) == $n;
+    });
+
+    return Test::Builder->new->is_num($now, $n, $name);
 }
 
 
