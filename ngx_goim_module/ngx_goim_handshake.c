@@ -203,34 +203,109 @@ ngx_goim_handshake_handler(ngx_http_request_t *r)
 
 /* RFC 6455, 4.2.1; the answers are HTTP's. */
 
+/* The request's next header with that name, from *i on. */
 static ngx_table_elt_t *
-ngx_goim_handshake_header(ngx_http_request_t *r, const char *name, size_t len)
+ngx_goim_handshake_next(ngx_http_request_t *r, ngx_str_t *name, ngx_uint_t *i)
 {
-    ngx_uint_t        i;
+    ngx_uint_t        first;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
-    part = &r->headers_in.headers.part;
-    h = part->elts;
+    first = 0;
 
-    for (i = 0; /* void */; i++) {
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return NULL;
+        for ( /* void */ ; *i < first + part->nelts; (*i)++) {
+            h = (ngx_table_elt_t *) part->elts + (*i - first);
+
+            if (h->key.len == name->len
+                && ngx_strncasecmp(h->key.data, name->data, name->len) == 0)
+            {
+                (*i)++;
+                return h;
             }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
         }
 
-        if (h[i].key.len == len
-            && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
+        first += part->nelts;
+    }
+
+    return NULL;
+}
+
+
+/* NGX_DECLINED: there is none; NGX_ERROR: there are several. */
+static ngx_int_t
+ngx_goim_handshake_single(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    ngx_uint_t        i;
+    ngx_table_elt_t  *h;
+
+    i = 0;
+
+    h = ngx_goim_handshake_next(r, name, &i);
+    if (h == NULL) {
+        return NGX_DECLINED;
+    }
+
+    *value = h->value;
+
+    return ngx_goim_handshake_next(r, name, &i) ? NGX_ERROR : NGX_OK;
+}
+
+
+/* An element of a list (RFC 7230, 7), in any letters. */
+static ngx_uint_t
+ngx_goim_handshake_in_list(ngx_str_t *list, ngx_str_t *token)
+{
+    u_char  *p, *last, *next, *end;
+
+    end = list->data + list->len;
+
+    for (p = list->data; p < end; p = next + 1) {
+        next = ngx_strlchr(p, end, ',');
+
+        if (next == NULL) {
+            next = end;
+        }
+
+        last = next;
+
+        while (p < last && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        while (p < last && (last[-1] == ' ' || last[-1] == '\t')) {
+            last--;
+        }
+
+        if ((size_t) (last - p) == token->len
+            && ngx_strncasecmp(p, token->data, token->len) == 0)
         {
-            return &h[i];
+            return 1;
         }
     }
+
+    return 0;
+}
+
+
+/* In some header with that name, each of which is a list. */
+static ngx_uint_t
+ngx_goim_handshake_has(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *token)
+{
+    ngx_uint_t        i;
+    ngx_table_elt_t  *h;
+
+    i = 0;
+
+    do {
+        h = ngx_goim_handshake_next(r, name, &i);
+
+    } while (h && !ngx_goim_handshake_in_list(&h->value, token));
+
+    return h != NULL;
 }
 
 
@@ -257,12 +332,18 @@ ngx_goim_handshake_add_header(ngx_http_request_t *r, const char *name,
 }
 
 
-/* What would be right stands in the answer: 426 (RFC 7231, 6.5.15). */
+/*
+ * What would be right stands in the answer: 426 (RFC 7231, 6.5.15).  nginx
+ * adds a Connection header for itself.
+ */
 static ngx_int_t
 ngx_goim_handshake_upgrade_required(ngx_http_request_t *r)
 {
     if (ngx_goim_handshake_add_header(r, "Upgrade", (u_char *) "websocket", 9)
         != NGX_OK
+        || ngx_goim_handshake_add_header(r, "Connection",
+                                         (u_char *) "upgrade", 7)
+           != NGX_OK
         || ngx_goim_handshake_add_header(r, "Sec-WebSocket-Version",
                                          (u_char *) "13", 2)
            != NGX_OK)
@@ -288,7 +369,7 @@ ngx_goim_handshake_check_key(ngx_str_t *key)
     u_char     buf[32];
     ngx_str_t  dst;
 
-    if (key->len != 24) {
+    if (key->len != 24 || key->data[22] != '=' || key->data[23] != '=') {
         return NGX_ERROR;
     }
 
@@ -303,19 +384,12 @@ ngx_goim_handshake_check_key(ngx_str_t *key)
 static ngx_uint_t
 ngx_goim_handshake_is_upgrade(ngx_http_request_t *r)
 {
-    ngx_table_elt_t  *h;
+    static ngx_str_t  upgrade = ngx_string("Upgrade");
+    static ngx_str_t  websocket = ngx_string("websocket");
+    static ngx_str_t  connection = ngx_string("Connection");
 
-    h = r->headers_in.upgrade;
-
-    if (h == NULL || h->value.len != 9
-        || ngx_strncasecmp(h->value.data, (u_char *) "websocket", 9) != 0)
-    {
-        return 0;
-    }
-
-    h = ngx_goim_handshake_header(r, "Connection", 10);
-
-    return h && ngx_strcasestrn(h->value.data, "upgrade", 7 - 1);
+    return ngx_goim_handshake_has(r, &upgrade, &websocket)
+           && ngx_goim_handshake_has(r, &connection, &upgrade);
 }
 
 
@@ -324,7 +398,11 @@ static ngx_int_t
 ngx_goim_handshake_check(ngx_http_request_t *r, ngx_str_t *key,
     ngx_uint_t *answered)
 {
-    ngx_table_elt_t  *h;
+    ngx_int_t  rc;
+    ngx_str_t  version;
+
+    static ngx_str_t  version_name = ngx_string("Sec-WebSocket-Version");
+    static ngx_str_t  key_name = ngx_string("Sec-WebSocket-Key");
 
     /* an error page could not be sent as 101 */
 
@@ -348,27 +426,25 @@ ngx_goim_handshake_check(ngx_http_request_t *r, ngx_str_t *key,
         return NGX_HTTP_BAD_REQUEST;
     }
 
-    if (!ngx_goim_handshake_is_upgrade(r)) {
-        *answered = 1;
-        return ngx_goim_handshake_upgrade_required(r);
+    rc = ngx_goim_handshake_single(r, &version_name, &version);
+
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_BAD_REQUEST;
     }
 
-    h = ngx_goim_handshake_header(r, "Sec-WebSocket-Version", 21);
-
-    if (h == NULL || h->value.len != 2
-        || ngx_strncmp(h->value.data, "13", 2) != 0)
+    if (rc == NGX_DECLINED || version.len != 2
+        || ngx_strncmp(version.data, "13", 2) != 0
+        || !ngx_goim_handshake_is_upgrade(r))
     {
         *answered = 1;
         return ngx_goim_handshake_upgrade_required(r);
     }
 
-    h = ngx_goim_handshake_header(r, "Sec-WebSocket-Key", 17);
-
-    if (h == NULL || ngx_goim_handshake_check_key(&h->value) != NGX_OK) {
+    if (ngx_goim_handshake_single(r, &key_name, key) != NGX_OK
+        || ngx_goim_handshake_check_key(key) != NGX_OK)
+    {
         return NGX_HTTP_BAD_REQUEST;
     }
-
-    *key = h->value;
 
     return NGX_OK;
 }
