@@ -188,6 +188,19 @@ ngx_goim_session_append(ngx_goim_out_t **out, u_char *line, u_char *last)
 }
 
 
+/* In ms since 1970; of two connections with one key the later one counts. */
+static uint64_t
+ngx_goim_session_since(ngx_goim_conn_t *gc)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (uint64_t) tp->sec * 1000 + tp->msec
+           - (ngx_current_msec - gc->connection->start_time);
+}
+
+
 static ngx_int_t
 ngx_goim_session_put_connect(ngx_goim_out_t **out, ngx_goim_conn_t *gc)
 {
@@ -198,7 +211,7 @@ ngx_goim_session_put_connect(ngx_goim_out_t **out, ngx_goim_conn_t *gc)
     p = ngx_sprintf(p, " %V", &ngx_goim_transport_names[gc->transport]);
     p = ngx_goim_session_field(p, gc->connection->addr_text.data,
                                gc->connection->addr_text.len);
-    *p++ = '\n';
+    p = ngx_sprintf(p, " %uL\n", ngx_goim_session_since(gc));
 
     return ngx_goim_session_append(out, line, p);
 }

@@ -60,11 +60,11 @@ cmp_ok($epoch || 0, '>', $before, 'a killed one\'s successor has a new epoch');
 
 my $ws = $goim->connect_ws->join_room('live://1', mid => 5, key => 'one two%',
     test => { headers => { 'X-Goim-Conn' => 'given-id' } });
-ok(told('connect given-id one%20two%25 5 websocket 127\.0\.0\.1'),
+ok(told('connect given-id one%20two%25 5 websocket 127\.0\.0\.1 \d+'),
    'who came, with what would end a field encoded');
 
 my $tcp = $goim->connect_tcp->auth({ room_id => 'live://1', key => 'three' });
-my $id = told('connect (\S+) three 0 tcp 127\.0\.0\.1');
+my $id = told('connect (\S+) three 0 tcp 127\.0\.0\.1 \d+');
 like($id, qr/^[0-9a-f]+-[0-9a-f]+$/, 'who has no id from logic gets one');
 ok(told('room live://1 2'), 'how many are in a room');
 ok(told('session 1 comet-1 \d+ \d+ complete 2'),
@@ -106,7 +106,7 @@ ok(wait_until(30, undef, sub { reports() >= $from + 2 }),
 is((lines(reports() - 1))[0], (lines($from))[0], 'as it was');
 
 $auth->session(answer => '');
-ok(told('connect \S+ during 0 websocket 127\.0\.0\.1', $from),
+ok(told('connect \S+ during 0 websocket 127\.0\.0\.1 \d+', $from),
    'who came meanwhile is told when it is back');
 ok(told('disconnect \S+ short 0 client', $from), 'and who left');
 like($goim->error_log, qr{goim session: "/session" answered 503 instead},
@@ -121,8 +121,8 @@ $auth->session(answer => "resync\n");
 ok(told("session 1 comet-1 \\d+ (?!$epoch )\\d+ \\w+ 3", $from),
    'asked to, the worker begins a new epoch');
 $auth->session(answer => '');
-ok(told('connect given-id one%20two%25 5 \S+ \S+', $from), 'and tells of all');
-ok(told("connect \Q$id\E three 0 \\S+ \\S+", $from), 'with their ids');
+ok(told('connect given-id one%20two%25 5 \S+ \S+ \d+', $from), 'and tells of all');
+ok(told("connect \Q$id\E three 0 \\S+ \\S+ \\d+", $from), 'with their ids');
 ok(told('session 1 comet-1 \d+ \d+ complete 3', $from),
    'until it is complete again');
 
