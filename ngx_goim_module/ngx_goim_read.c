@@ -221,6 +221,7 @@ ngx_goim_read_frame(ngx_goim_conn_t *gc, goim_ws_frame_t *frame,
             return NGX_OK;
         }
 
+        *code = GOIM_WS_CLOSE_TRY_LATER;
         return ngx_goim_send_control(gc, GOIM_WS_PONG, data, frame->len);
 
     case GOIM_WS_PONG:

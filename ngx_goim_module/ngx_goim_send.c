@@ -148,7 +148,12 @@ ngx_goim_send_control(ngx_goim_conn_t *gc, ngx_uint_t opcode,
         return NGX_OK;
     }
 
-    start = ngx_goim_send_queue(gc, 2 + len);
+    /* a close frame is the last one, and says why */
+
+    start = opcode == GOIM_WS_CLOSE
+            ? ngx_goim_send_reserve(&gc->out, 2 + len)
+            : ngx_goim_send_queue(gc, 2 + len);
+
     if (start == NULL) {
         return NGX_ERROR;
     }

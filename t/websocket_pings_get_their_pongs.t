@@ -9,7 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 26;
+use Test::Goim tests => 29;
 
 use Test::Goim::FrameClient qw(echo_host plain_host conforms text pong
                                closed);
@@ -65,3 +65,23 @@ $client->round_trip;
 $client->{close_sent} = 1;
 is($client->close_politely->transcript,
    join(' ', text('Hello'), closed(1000), 'eof'), 'which comes as it is');
+
+# before authentication pongs wait, up to 64 KB of them
+
+my $goim = Test::Goim->new(workers => 1, kafka => 0)->start;
+
+$client = Test::Goim::FrameClient::open_on($goim, client => { mute => 1 });
+$client->send_bytes(frame(WS_PING, $most) x 500);
+$client->send_packet(7, '{}');
+wait_until(10, 'the authentication', sub {
+    return grep { /^binary/ } @{$client->{said} || []};
+});
+is(join(' ', @{$client->{said}}[0 .. 499]),
+   join(' ', (pong($most)) x 500),
+   'pings before authentication get their pongs behind it');
+like($client->{said}[500], qr/^binary/, 'together with its answer');
+
+$client = Test::Goim::FrameClient::open_on($goim, client => { mute => 1 });
+$client->send_bytes(frame(WS_PING, $most) x 517);
+is($client->transcript, join(' ', (pong($most)) x 516, closed(1013), 'eof'),
+   'more of them end the connection, which is told behind the others');
