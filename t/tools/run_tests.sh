@@ -6,24 +6,60 @@
 #   run_tests.sh [DIR]
 #
 # With DIR, only the behaviour tests of that folder.  Run in the top folder of
-# the tree.  Fails if anything failed, after having run all.
+# the tree.  Fails if anything failed, after having run all; the last lines
+# then name the tests and checks that did.  What each test said is kept in
+# build/test-logs/.
 #
 # Environment: GOIM_TEST_JOBS tests run at the same time (default 4);
 # GOIM_NGINX is the nginx of the first round.
 set -uo pipefail
 
 dir=${1:-t}
+kept=build/test-logs
 failed=()
+steps=()
 
-step() { # NAME COMMAND...
+step() { # NAME TESTS...
     echo
     echo "== $1"
-    "${@:2}" || failed+=("$1")
+
+    steps+=("$1")
+    export GOIM_TEST_LOGS=$kept/${#steps[@]}
+    mkdir -p "$GOIM_TEST_LOGS"
+
+    prove -j"${GOIM_TEST_JOBS:-4}" -e t/tools/kept_test.sh "${@:2}" ||
+        failed+=("$1")
 }
 
-behaviours() {
-    prove -j"${GOIM_TEST_JOBS:-4}" "$dir"/*.t
+# Why a test failed: its failed checks and what it said about them, without
+# the logs that follow.
+why() { # PATH
+    grep -h '^not ok' "$1.tap" | head -8
+    sed '/^# --- the end of /,$d' "$1.err" | head -12
 }
+
+# A test without a status did not end.
+tell_failures() {
+    local i path status names=()
+
+    for i in "${!steps[@]}"; do
+        for path in "$kept/$((i + 1))"/*.tap; do
+            path=${path%.tap}
+            status=$(cat "$path.status" 2>/dev/null) || status='no end'
+            [[ $status != 0 ]] || continue
+
+            echo
+            echo "== ${steps[i]}: $(basename "$path") ($status)"
+            why "$path"
+            names+=("${steps[i]}: $(basename "$path")")
+        done
+    done
+
+    echo
+    printf 'FAILED: %s\n' "${failed[@]}" "${names[@]}"
+}
+
+rm -rf "$kept"
 
 shopt -s nullglob
 units=(build/t/*_test)
@@ -31,11 +67,11 @@ san_units=(build/san/t/*_test)
 
 if [[ $# == 0 ]]; then
     export CMOCKA_MESSAGE_OUTPUT=TAP
-    step 'unit tests' prove -e '' "${units[@]}"
-    step 'unit tests with sanitizers' prove -e '' "${san_units[@]}"
+    step 'unit tests' "${units[@]}"
+    step 'unit tests with sanitizers' "${san_units[@]}"
 fi
 
-step "$dir with ${GOIM_NGINX:-the nginx of the system}" behaviours
+step "$dir with ${GOIM_NGINX:-the nginx of the system}" "$dir"/*.t
 
 san=build/nginx-san
 if [[ -x $san/nginx && -f $san/compiled && -x build/san/goim-job ]]; then
@@ -43,16 +79,17 @@ if [[ -x $san/nginx && -f $san/compiled && -x build/san/goim-job ]]; then
     export GOIM_NGINX=$PWD/$san/nginx
     export GOIM_MODULE=$PWD/$san/ngx_http_goim_module.so
     export GOIM_JOB=$PWD/build/san/goim-job
-    step "$dir with nginx 1.28 and sanitizers" behaviours
+    step "$dir with nginx 1.28 and sanitizers" "$dir"/*.t
 
 else
     echo
     echo 'skipped: nginx 1.28 with sanitizers (not built)'
 fi
 
-echo
 if ((${#failed[@]})); then
-    printf 'FAILED: %s\n' "${failed[@]}"
+    tell_failures
     exit 1
 fi
+
+echo
 echo 'all passed'
