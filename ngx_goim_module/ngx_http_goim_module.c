@@ -218,6 +218,27 @@ ngx_http_goim_postconfiguration(ngx_conf_t *cf)
 }
 
 
+/*
+ * Not before all is read: either may come first.  The log is that of nginx's
+ * own warnings about a configuration; the new one may leave warnings out.
+ */
+static void
+ngx_http_goim_check_drain(ngx_cycle_t *cycle, ngx_http_goim_main_conf_t *gmcf)
+{
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    if (ccf->shutdown_timeout && ccf->shutdown_timeout < gmcf->drain) {
+        ngx_log_error(NGX_LOG_WARN, cycle->old_cycle->log, 0,
+                      "\"worker_shutdown_timeout\" (%Mms) ends connections "
+                      "all at once before \"goim_drain\" (%Mms) has let them "
+                      "go evenly: it should be longer than \"goim_drain\"",
+                      ccf->shutdown_timeout, gmcf->drain);
+    }
+}
+
+
 /* Never an error: it would end the master. */
 static ngx_int_t
 ngx_http_goim_init_module(ngx_cycle_t *cycle)
@@ -225,6 +246,10 @@ ngx_http_goim_init_module(ngx_cycle_t *cycle)
     ngx_http_goim_main_conf_t  *gmcf;
 
     gmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_goim_module);
+
+    if (gmcf && gmcf->path.len) {
+        ngx_http_goim_check_drain(cycle, gmcf);
+    }
 
     if (gmcf && gmcf->tcp) {
         ngx_goim_listen_init(cycle);
