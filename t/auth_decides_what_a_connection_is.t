@@ -14,9 +14,9 @@ use Test::Goim::Packet qw(OP_AUTH OP_HEARTBEAT);
 
 my $goim = Test::Goim->new(
     workers => 1,
-    server => 'goim_handshake_timeout 2s;',
     locations => <<'CONF')->start;
 location /sub { goim; goim_auth /auth; }
+location /hasty { goim; goim_auth /auth; goim_handshake_timeout 1s; }
 location = /auth {
     internal;
     proxy_pass http://127.0.0.1:%%AUTH%%/auth;
@@ -41,9 +41,9 @@ CONF
 
 # The code by which a client with this token is closed.
 sub closed_by {
-    my ($test) = @_;
+    my ($test, %opt) = @_;
 
-    return $goim->connect_ws(token => { test => $test })->expect_close;
+    return $goim->connect_ws(token => { test => $test }, %opt)->expect_close;
 }
 
 
@@ -86,8 +86,9 @@ is($moved->next_body, 'decided',
 is(closed_by({ status => 403 }), 1008, 'refused by 403: policy');
 is(closed_by({ status => 401 }), 1008, 'refused by 401: policy');
 is(closed_by({ status => 500 }), 1013, 'anything else: try again later');
-is(closed_by({ delay => 30 }), 1013, 'no answer in time: try again later');
-like($goim->connect_ws->expect_close, qr/^10(08|13)$/,
+is(closed_by({ delay => 300 }, path => '/hasty'), 1013,
+   'no answer in time: try again later');
+like($goim->connect_ws(path => '/hasty')->expect_close, qr/^10(08|13)$/,
      'no auth packet in time: closed, with a word');
 
 # before the answer

@@ -19,7 +19,7 @@ my @kinds = qw(here closes moved dead long slow off);
 
 my $publish = <<'LOCATIONS' . join("\n", map { <<"LOCATION" } @kinds);
 location = /publish { internal; proxy_pass http://127.0.0.1:%%AUTH%%; }
-        location = /slow { internal; proxy_read_timeout 1s;
+        location = /slow { internal; proxy_read_timeout 6s;
                            proxy_pass http://127.0.0.1:%%AUTH%%/publish; }
         location = /here { internal; return 200 '{"code":0,"at":"$goim_key"}'; }
         location = /closes { internal; return 444; }

@@ -70,14 +70,14 @@ sub client {
 }
 
 
-# Whether it does, within some seconds.
+# Whether it does.
 sub ends {
     my ($socket) = @_;
 
     while (1) {
         my $bits = '';
         vec($bits, fileno($socket), 1) = 1;
-        return if select($bits, undef, undef, 10) < 1;
+        return if select($bits, undef, undef, 60) < 1;
         return 1 if !sysread($socket, my $part, 4096);
     }
 }

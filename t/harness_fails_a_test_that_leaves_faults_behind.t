@@ -48,7 +48,7 @@ is(failures_of('$goim->kill_worker("KILL", 0);'), 'none',
 is(failures_of('Test::Goim::Process->new(name => "sleep", '
                . 'dir => $goim->dir, out => "/dev/null", '
                . 'argv => ["sh", "-c", "setsid sh -c \'echo > "'
-               . ' . $goim->dir . "/left; exec sleep 100\' &"]);'
+               . ' . $goim->dir . "/left; sleep 100; :\' &"]);'
                . 'wait_until(9, "it", sub { -e $goim->dir . "/left" });'),
    'no process left over',
    'a process that has left its group is found');

@@ -16,10 +16,10 @@ my $member = { numbers => 1, token => { room_id => 'live://1' } };
 my @clients = $goim->connect_spread(10, $member);
 my @worker = $goim->worker_of(@clients);
 
-my $count = Test::Goim->sanitized ? 4000 : 12000;
-my $stream = $goim->stream('live://1', count => $count, rate => $count / 6);
+my $stream = $goim->stream('live://1', count => 1e7,
+                           rate => Test::Goim->sanitized ? 600 : 2000);
 
-ok($goim->all_reach($count / 4, 20, @clients), 'a stream is under way');
+ok($goim->all_reach(1000, 20, @clients), 'a stream is under way');
 
 my $pid = $goim->kill_worker('KILL', $worker[0]);
 my @dead = @clients[grep { $worker[$_] == $pid } 0 .. $#clients];
@@ -36,7 +36,9 @@ my @again = $goim->connect_spread(5, $member);
 my %workers = map { $_ => 1 } $goim->worker_of(@again);
 is(scalar keys %workers, 2, 'the successor takes connections');
 
-$goim->producer->wait_stream($stream);
+$goim->all_reach(0, 20, @again);
+$goim->producer->stop_streams;
+my $count = $goim->producer->wait_stream($stream);
 ok($goim->all_reach($count, 20, @alive, @again),
    'the end of the stream reaches old and new clients');
 is_deeply($goim->faults(1, $count, @alive), [],

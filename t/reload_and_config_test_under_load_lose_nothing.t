@@ -17,8 +17,8 @@ my $goim = Test::Goim->new(workers => 2, http => 'goim_drain 2s;')->start;
 my $member = { numbers => 1, token => { room_id => 'live://1' } };
 my @clients = $goim->connect_many(60, $member);
 
-my $count = Test::Goim->sanitized ? 4000 : 10000;
-my $stream = $goim->stream('live://1', count => $count, rate => $count / 10);
+my $stream = $goim->stream('live://1', count => 1e7,
+                           rate => Test::Goim->sanitized ? 400 : 1000);
 
 ok($goim->all_reach(100, 20, @clients), 'a stream is under way');
 
@@ -44,8 +44,9 @@ sub reconnect {
 for my $round (1, 2) {
     my @old = $goim->worker_pids;
 
-    $goim->reload;
     my $started = time;
+
+    $goim->reload;
 
     ok(wait_until(20, undef, sub {
         reconnect();
@@ -58,11 +59,12 @@ for my $round (1, 2) {
         if $round == 1;
 }
 
-wait_until(60, 'the stream', sub {
+wait_until(30, 'all to be there again', sub {
     reconnect();
-    return $goim->producer->finished($stream);
+    return !grep { !$_->count } @clients;
 });
-$goim->producer->wait_stream($stream);
+$goim->producer->stop_streams;
+my $count = $goim->producer->wait_stream($stream);
 
 ok($goim->all_reach($count, 20, @clients),
    'the end of the stream reaches all clients that are connected');

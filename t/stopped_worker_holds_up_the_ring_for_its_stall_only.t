@@ -9,7 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 18;
+use Test::Goim tests => 19;
 
 use Time::HiRes qw(time);
 
@@ -17,7 +17,7 @@ use Time::HiRes qw(time);
 # Two workers with a client each, whose streams run, and the second of which
 # is then stopped: ($goim, stream, client, client of the stopped one).
 sub with_stopped_worker {
-    my ($stall, $count) = @_;
+    my ($stall) = @_;
 
     my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
                                channel => "size=32k stall=$stall")->start;
@@ -26,7 +26,7 @@ sub with_stopped_worker {
                                  test => { heartbeat => 600 } } });
     my ($one, $two) = @clients[0, -1];
 
-    my $stream = $goim->stream('live://1', count => $count, rate => 1000,
+    my $stream = $goim->stream('live://1', count => 1e7, rate => 1000,
                                size => 100);
     $goim->all_reach(500, 10, $one, $two) or die 'no stream';
     $goim->kill_worker('STOP', scalar $goim->worker_of($two));
@@ -35,14 +35,26 @@ sub with_stopped_worker {
 }
 
 
-# the others wait, then go on without it
+# How many numbers the stream has had, once it is ended.
+sub end_stream {
+    my ($goim, $stream) = @_;
 
-my $count = 6000;
-my ($goim, $stream, $one, $two) = with_stopped_worker('2s', $count);
+    $goim->producer->stop_streams;
+
+    return $goim->producer->wait_stream($stream);
+}
+
+
+# the others wait, then go on without it; the ring has room for some 200
+
+my ($goim, $stream, $one, $two) = with_stopped_worker('2s');
 my $stopped = $goim->worker_of($two);
 
-ok($goim->all_reach($count, 30, $one),
+my $reached = $one->last_number + 2000;
+ok($goim->all_reach($reached, 30, $one),
    'a stopped worker does not hold up the others\' clients for ever');
+my $count = end_stream($goim, $stream);
+ok($goim->all_reach($count, 30, $one), 'they get all of the stream');
 is_deeply($goim->faults(1, $count, $one), [], 'and have lost nothing');
 
 kill('CONT', $stopped);
@@ -69,7 +81,7 @@ is_deeply([map { $_->{state} } @{$status->{lanes}[0]{readers}}],
 
 # back in time
 
-($goim, $stream, $one, $two) = with_stopped_worker('30s', $count);
+($goim, $stream, $one, $two) = with_stopped_worker('60s');
 $stopped = $goim->worker_of($two);
 
 # the lane is full, and stays it
@@ -79,6 +91,7 @@ ok(wait_until(20, undef, sub {
         if $one->last_number != $last;
     return time - $since > 1;
 }), 'with a longer "stall" everybody waits');
+$count = end_stream($goim, $stream);
 cmp_ok($last, '<', $count, 'in the middle of the stream');
 
 kill('CONT', $stopped);

@@ -181,7 +181,7 @@ sub hear {
     my ($socket, $n) = @_;
 
     my $got = '';
-    my $deadline = time + 20;
+    my $deadline = time + 60;
 
     while (length($got) < $n && time < $deadline) {
         my $bits = '';

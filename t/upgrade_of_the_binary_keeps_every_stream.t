@@ -56,7 +56,8 @@ is(scalar(grep { !$_->is_open } @old), 0, 'and none is let go');
 
 $nginx->quit_old;
 ok(wait_until(10, undef, sub {
-    return 2 == grep { $is_old{$_} } $nginx->old_worker_pids;
+    return !grep { $is_old{$_->[0]} && $_->[1] !~ /shutting down/ }
+        $nginx->children;
 }), 'SIGQUIT: the old workers take nobody any more');
 
 my @new = $goim->connect_many(20, $member);

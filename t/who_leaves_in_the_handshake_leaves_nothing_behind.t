@@ -126,7 +126,7 @@ sub ends {
     while (1) {
         my $bits = '';
         vec($bits, fileno($socket), 1) = 1;
-        return if select($bits, undef, undef, 10) < 1;
+        return if select($bits, undef, undef, 60) < 1;
         return 1 if !sysread($socket, my $part, 4096);
     }
 }

@@ -17,9 +17,10 @@ my ($readable, $writable) = ('', '');
 my %watched;
 
 
-# How many times longer than usual everything may take.
+# How many times longer than usual everything may take: a deadline only bounds
+# a failure, and a machine may stand still for seconds.
 sub patience {
-    return $ENV{GOIM_SAN} ? 4 : 2;
+    return $ENV{GOIM_SAN} ? 6 : 4;
 }
 
 
