@@ -693,6 +693,9 @@ ngx_int_t ngx_goim_uplink_init(ngx_log_t *log);
 /* NULL: no memory, or no connection is free; done is not called. */
 ngx_goim_uplink_t *ngx_goim_uplink_start(ngx_goim_uplink_request_t *ur);
 
+/* Ends it without an answer; done is called later. */
+void ngx_goim_uplink_end(ngx_goim_uplink_t *up);
+
 /* That of a request, NULL for one that a client has sent. */
 ngx_goim_uplink_t *ngx_goim_uplink_get(ngx_http_request_t *r);
 
@@ -717,6 +720,9 @@ void ngx_goim_session_empty_room(ngx_goim_room_t *room);
 
 /* The worker shuts down, and waits for its last report. */
 void ngx_goim_session_exit(void);
+
+/* It has waited long enough: one more attempt of a second. */
+void ngx_goim_session_cut(void);
 
 /* The room's members everywhere, if logic has told; else on this host. */
 uint64_t ngx_goim_session_online(ngx_goim_room_t *room);

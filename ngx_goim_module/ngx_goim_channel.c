@@ -81,7 +81,9 @@ failed:
 /*
  * The pipe's connection is "idle", so that a graceful shutdown calls its
  * handler, the one call a module gets; it is a "channel", so that the worker
- * does not complain of an open socket when it exits.
+ * does not complain of an open socket when it exits.  From the shutdown on it
+ * is neither: worker_shutdown_timeout calls it as well, and what exits in
+ * grace closes it before.
  */
 static ngx_int_t
 ngx_goim_channel_add_pipe(ngx_cycle_t *cycle)
@@ -402,8 +404,16 @@ ngx_goim_channel_pipe_handler(ngx_event_t *rev)
 
         c->close = 0;
         c->idle = 0;
+        rev->channel = 0;
 
         ngx_goim_conn_drain();
+
+        if (c->error) {
+
+            /* worker_shutdown_timeout */
+
+            ngx_goim_session_cut();
+        }
     }
 
     ngx_goim_channel_turn_handler(&ngx_goim_channel_turn_event);

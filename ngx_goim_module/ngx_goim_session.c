@@ -21,6 +21,7 @@
 #define NGX_GOIM_SESSION_FRESH   30    /* s that an answered count is good */
 #define NGX_GOIM_SESSION_DELAY   30000 /* ms between attempts at most */
 #define NGX_GOIM_SESSION_LAST    3     /* attempts of a worker that exits */
+#define NGX_GOIM_SESSION_CUT     1000  /* ms for the very last one */
 
 
 typedef struct {
@@ -31,6 +32,7 @@ typedef struct {
     ngx_goim_out_t      *report;
     unsigned             last:1;    /* it is the worker's last one */
     unsigned             full:1;    /* not everything went in */
+    unsigned             cut:1;     /* worker_shutdown_timeout is over */
 
     /* still to be reported */
     ngx_goim_out_t      *notes;     /* lines of what is over */
@@ -343,6 +345,13 @@ ngx_goim_session_exit(void)
 }
 
 
+void
+ngx_goim_session_cut(void)
+{
+    ngx_goim_session.cut = 1;
+}
+
+
 /* Reports */
 
 static ngx_uint_t
@@ -638,7 +647,15 @@ ngx_goim_session_handler(ngx_event_t *ev)
 
     gs = &ngx_goim_session;
 
-    if (ngx_goim_session_is_off() || gs->uplink) {
+    if (ngx_goim_session_is_off()) {
+        return;
+    }
+
+    if (gs->uplink) {
+        if (gs->cut) {
+            ngx_goim_uplink_end(gs->uplink);
+        }
+
         return;
     }
 
@@ -663,6 +680,12 @@ ngx_goim_session_handler(ngx_event_t *ev)
 
     if (gs->uplink == NULL) {
         ngx_goim_session_failed(NGX_HTTP_SERVICE_UNAVAILABLE);
+        return;
+    }
+
+    if (gs->cut) {
+        gs->failures = NGX_GOIM_SESSION_LAST;
+        ngx_goim_session_arm(NGX_GOIM_SESSION_CUT);
     }
 }
 
@@ -737,6 +760,10 @@ ngx_goim_session_done(ngx_goim_uplink_t *up)
 
     if (ngx_goim_session_is_off()) {
         return;
+    }
+
+    if (gs->event.timer_set) {
+        ngx_del_timer(&gs->event);
     }
 
     if (up->status != NGX_HTTP_OK) {

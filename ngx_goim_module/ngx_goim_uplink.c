@@ -595,6 +595,26 @@ failed:
 }
 
 
+void
+ngx_goim_uplink_end(ngx_goim_uplink_t *up)
+{
+    ngx_connection_t  *c;
+
+    if (up->request == NULL) {
+        return;
+    }
+
+    c = up->request->connection;
+
+    /* as nginx does after worker_shutdown_timeout */
+
+    c->close = 1;
+    c->error = 1;
+
+    c->read->handler(c->read);
+}
+
+
 /*
  * The request ends.  It may do so before ngx_goim_uplink_start() has returned,
  * so what its answer leads to waits for its own turn.
