@@ -15,7 +15,7 @@ use Time::HiRes qw(time);
 my $seed = $ENV{GOIM_SEED} || int(rand(1e9));
 srand($seed);
 
-my $rate = Test::Goim->sanitized ? 400 : 1000;
+my $rate = Test::Goim->sanitized ? 100 : 250;
 
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
                            channel => 'size=64k')->start;

@@ -17,9 +17,9 @@ my @clients = $goim->connect_spread(10, $member);
 my @worker = $goim->worker_of(@clients);
 
 my $stream = $goim->stream('live://1', count => 1e7,
-                           rate => Test::Goim->sanitized ? 600 : 2000);
+                           rate => Test::Goim->sanitized ? 200 : 500);
 
-ok($goim->all_reach(1000, 20, @clients), 'a stream is under way');
+ok($goim->all_reach(200, 20, @clients), 'a stream is under way');
 
 my $pid = $goim->kill_worker('KILL', $worker[0]);
 my @dead = @clients[grep { $worker[$_] == $pid } 0 .. $#clients];

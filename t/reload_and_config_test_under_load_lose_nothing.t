@@ -18,7 +18,7 @@ my $member = { numbers => 1, token => { room_id => 'live://1' } };
 my @clients = $goim->connect_many(60, $member);
 
 my $stream = $goim->stream('live://1', count => 1e7,
-                           rate => Test::Goim->sanitized ? 400 : 1000);
+                           rate => Test::Goim->sanitized ? 100 : 250);
 
 ok($goim->all_reach(100, 20, @clients), 'a stream is under way');
 

@@ -10,7 +10,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Goim tests => 13;
 
-my $goim = Test::Goim->new(workers => 1, http => 'goim_drain 8s;',
+my $goim = Test::Goim->new(workers => 1, http => 'goim_drain 15s;',
                            channel => 'size=64k lanes=1',
                            topics => { 'goim-push-topic' => 4 })->start;
 my @rooms = map { "live://$_" } 1 .. 4;
@@ -31,7 +31,7 @@ sub generations {
 
 
 my ($first) = generations();
-my $stream = $goim->stream(\@rooms, count => 1e6, rate => 500);
+my $stream = $goim->stream(\@rooms, count => 1e6, rate => 200);
 ok($goim->all_reach(100, 10, @old), 'a stream is under way');
 
 $goim->reload(channel => 'size=256k lanes=2');
@@ -57,7 +57,7 @@ ok(wait_until(10, undef, sub {
 # old clients must be served beyond that
 
 my $behind = 0;
-wait_until(30, undef, sub {
+wait_until(60, undef, sub {
     my ($open) = grep { $_->is_open } @old;
     $behind = $new[0]->last_number - $open->last_number if $open;
     return !$open;
