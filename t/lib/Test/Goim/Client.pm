@@ -11,8 +11,9 @@ use Digest::SHA qw(sha1_base64);
 use JSON::PP;
 use MIME::Base64 qw(encode_base64);
 use Socket qw(
-    SOL_SOCKET SO_RCVBUF SO_LINGER AF_INET SOCK_STREAM
-    pack_sockaddr_in unpack_sockaddr_in inet_aton
+    SOL_SOCKET SO_RCVBUF SO_LINGER AF_INET AF_INET6 AF_UNIX SOCK_STREAM
+    pack_sockaddr_in pack_sockaddr_in6 pack_sockaddr_un inet_pton
+    sockaddr_family unpack_sockaddr_in unpack_sockaddr_in6
 );
 use Time::HiRes qw(time);
 
@@ -28,7 +29,9 @@ my $json = JSON::PP->new->canonical;
 our @violations;
 
 
-# port, or socket => a handle that is connected already
+# port, and host => address if not 127.0.0.1; or unix => path;
+#     or socket => a handle that is connected already
+# preface => bytes in front of all others
 # path, headers => { name => value or undef to leave out }, or request => all
 #     bytes of the handshake
 # token => auth body, text or hash: sent once the handshake is done
@@ -49,8 +52,9 @@ sub new {
     watch($self->{socket}, $self);
     $self->{key_sent} = encode_base64(pack('N4', map { rand 2 ** 32 } 1 .. 4),
                                       '');
-    $self->send_bytes(defined $opt{request} ? $opt{request}
-                                            : $self->handshake_text);
+    $self->send_bytes((defined $opt{preface} ? $opt{preface} : '')
+                      . (defined $opt{request} ? $opt{request}
+                                               : $self->handshake_text));
 
     return $self;
 }
@@ -59,17 +63,31 @@ sub new {
 sub connect_socket {
     my ($self) = @_;
 
-    socket(my $socket, AF_INET, SOCK_STREAM, 0) or croak("socket: $!");
+    my $address = $self->server_address;
+
+    socket(my $socket, sockaddr_family($address), SOCK_STREAM, 0)
+        or croak("socket: $!");
     $socket->blocking(0);
 
     setsockopt($socket, SOL_SOCKET, SO_RCVBUF, $self->{rcvbuf})
         if $self->{rcvbuf};
 
-    connect($socket,
-            pack_sockaddr_in($self->{port}, inet_aton('127.0.0.1')))
-        or $!{EINPROGRESS} or croak("connect: $!");
+    connect($socket, $address) or $!{EINPROGRESS} or croak("connect: $!");
 
     return $socket;
+}
+
+
+sub server_address {
+    my ($self) = @_;
+
+    return pack_sockaddr_un($self->{unix}) if $self->{unix};
+
+    my $host = $self->{host} || '127.0.0.1';
+
+    return $host =~ /:/
+        ? pack_sockaddr_in6($self->{port}, inet_pton(AF_INET6, $host))
+        : pack_sockaddr_in($self->{port}, inet_pton(AF_INET, $host));
 }
 
 
@@ -95,8 +113,14 @@ sub local_port {
 
     return $self->{local_port} if !$self->{socket} || !$self->{port};
 
-    return $self->{local_port}
-        = (unpack_sockaddr_in(getsockname($self->{socket})))[0];
+    my $address = getsockname($self->{socket});
+    my $family = sockaddr_family($address);
+
+    return if $family == AF_UNIX;
+
+    return $self->{local_port} = $family == AF_INET6
+        ? (unpack_sockaddr_in6($address))[0]
+        : (unpack_sockaddr_in($address))[0];
 }
 
 
