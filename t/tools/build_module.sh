@@ -19,7 +19,7 @@ cflags="$(dpkg-buildflags --get CFLAGS) $(dpkg-buildflags --get CPPFLAGS) -fPIC"
 ldflags="$(dpkg-buildflags --get LDFLAGS) -fPIC"
 
 stamp=$(
-    echo "$src" "$cflags" "$ldflags" "${GOIM_MODULE_CFLAGS:-}"
+    echo "$top" "$src" "$cflags" "$ldflags" "${GOIM_MODULE_CFLAGS:-}"
     cat "$top/config"
     ls "$top"/ngx_goim_module "$top"/libgoim
     grep -hE '#define (nginx_version|NGINX_VER)' "$src"/src/core/nginx.h

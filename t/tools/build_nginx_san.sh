@@ -58,8 +58,8 @@ for f in config ngx_goim_module/*.[ch] libgoim/*.[ch]; do
     [[ ! -f $f ]] || files+=("$f")
 done
 
-configured=$(echo "$flags"; printf '%s\n' "${files[@]}"; cat config)
-compiled=$(cat "${files[@]}" t/tools/build_nginx_san.sh | sha256sum)
+configured=$(echo "$top" "$flags"; printf '%s\n' "${files[@]}"; cat config)
+compiled=$({ echo "$top"; cat "${files[@]}" t/tools/build_nginx_san.sh; } | sha256sum)
 
 if [[ -x $out/nginx && -f $out/ngx_http_goim_module.so &&
     -f $out/echo/ngx_http_goim_module.so &&
