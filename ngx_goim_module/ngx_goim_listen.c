@@ -9,8 +9,16 @@
 #include "ngx_goim.h"
 
 
+/* the longest line of version 1, and what a header of version 2 begins with */
+#define NGX_GOIM_LISTEN_PROXY_V1_MAX  107
+#define NGX_GOIM_LISTEN_PROXY_V2_MIN  16
+
+
 static void ngx_goim_listen_accept(ngx_connection_t *c);
 static void ngx_goim_listen_proxy_handler(ngx_event_t *rev);
+static ngx_int_t ngx_goim_listen_proxy_read(ngx_connection_t *c);
+static ngx_uint_t ngx_goim_listen_proxy_is_cut(u_char *buf, size_t len);
+static ngx_int_t ngx_goim_listen_proxy_keep(ngx_connection_t *c, size_t size);
 static void ngx_goim_listen_begin(ngx_connection_t *c);
 static void ngx_goim_listen_request(ngx_connection_t *c);
 static ngx_int_t ngx_goim_listen_header_filter(ngx_http_request_t *r);
@@ -222,10 +230,7 @@ ngx_goim_listen_accept(ngx_connection_t *c)
 static void
 ngx_goim_listen_proxy_handler(ngx_event_t *rev)
 {
-    u_char            *p, buf[NGX_PROXY_PROTOCOL_MAX_HEADER];
-    ssize_t            n;
-    size_t             size;
-    ngx_err_t          err;
+    ngx_int_t          rc;
     ngx_connection_t  *c;
 
     c = rev->data;
@@ -235,38 +240,136 @@ ngx_goim_listen_proxy_handler(ngx_event_t *rev)
         return;
     }
 
-    n = recv(c->fd, (char *) buf, sizeof(buf), MSG_PEEK);
-    err = ngx_socket_errno;
+    rc = ngx_goim_listen_proxy_read(c);
 
-    if (n == -1 && err == NGX_EAGAIN) {
+    if (rc == NGX_OK) {
+        ngx_goim_listen_begin(c);
+        return;
+    }
+
+    if (rc == NGX_AGAIN) {
         rev->ready = 0;
+        rc = ngx_handle_read_event(rev, 0);
+    }
 
-        if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-            ngx_http_close_connection(c);
+    if (rc != NGX_OK) {
+        ngx_http_close_connection(c);
+    }
+}
+
+
+/*
+ * Reads no byte behind the header, since those are TLS's.  A header may come
+ * in parts; all of what came of one that is not complete is kept.
+ */
+static ngx_int_t
+ngx_goim_listen_proxy_read(ngx_connection_t *c)
+{
+    u_char     *p, buf[NGX_PROXY_PROTOCOL_MAX_HEADER];
+    size_t      kept, size;
+    ssize_t     n;
+
+    for ( ;; ) {
+        kept = 0;
+
+        if (c->buffer) {
+            kept = c->buffer->last - c->buffer->pos;
+            ngx_memcpy(buf, c->buffer->pos, kept);
         }
 
-        return;
+        n = recv(c->fd, (char *) buf + kept, sizeof(buf) - kept, MSG_PEEK);
+
+        if (n == -1 && ngx_socket_errno == NGX_EAGAIN) {
+            return NGX_AGAIN;
+        }
+
+        if (n <= 0) {
+            return NGX_ERROR;
+        }
+
+        if (!ngx_goim_listen_proxy_is_cut(buf, kept + n)) {
+            break;
+        }
+
+        if (ngx_goim_listen_proxy_keep(c, n) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
-    if (n <= 0) {
-        ngx_http_close_connection(c);
-        return;
-    }
-
-    p = ngx_proxy_protocol_read(c, buf, buf + n);
+    p = ngx_proxy_protocol_read(c, buf, buf + kept + n);
     if (p == NULL) {
-        ngx_http_close_connection(c);
-        return;
+        return NGX_ERROR;
     }
 
-    size = p - buf;
+    /* it ends behind what was kept, since that alone was not complete */
+
+    size = p - buf - kept;
 
     if (c->recv(c, buf, size) != (ssize_t) size) {
-        ngx_http_close_connection(c);
-        return;
+        return NGX_ERROR;
     }
 
-    ngx_goim_listen_begin(c);
+    if (c->buffer) {
+        ngx_pfree(c->pool, c->buffer->start);
+        c->buffer = NULL;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Whether it is the beginning of a header that more bytes may complete. */
+static ngx_uint_t
+ngx_goim_listen_proxy_is_cut(u_char *buf, size_t len)
+{
+    size_t  full;
+
+    static u_char  v1[] = "PROXY ";
+    static u_char  v2[] = "\r\n\r\n\0\r\nQUIT\n";
+
+    if (ngx_memcmp(buf, v1, ngx_min(len, sizeof(v1) - 1)) == 0) {
+        return len < NGX_GOIM_LISTEN_PROXY_V1_MAX
+               && ngx_strlchr(buf, buf + len, LF) == NULL;
+    }
+
+    if (ngx_memcmp(buf, v2, ngx_min(len, sizeof(v2) - 1)) != 0) {
+        return 0;
+    }
+
+    if (len < NGX_GOIM_LISTEN_PROXY_V2_MIN) {
+        return 1;
+    }
+
+    full = NGX_GOIM_LISTEN_PROXY_V2_MIN
+           + (buf[NGX_GOIM_LISTEN_PROXY_V2_MIN - 2] << 8)
+           + buf[NGX_GOIM_LISTEN_PROXY_V2_MIN - 1];
+
+    return len < full && full <= NGX_PROXY_PROTOCOL_MAX_HEADER;
+}
+
+
+static ngx_int_t
+ngx_goim_listen_proxy_keep(ngx_connection_t *c, size_t size)
+{
+    ngx_buf_t  *b;
+
+    if (c->buffer == NULL) {
+        c->buffer = ngx_create_temp_buf(c->pool,
+                                        NGX_PROXY_PROTOCOL_MAX_HEADER);
+        if (c->buffer == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    b = c->buffer;
+
+    if (c->recv(c, b->last, size) != (ssize_t) size) {
+        return NGX_ERROR;
+    }
+
+    b->last += size;
+
+    return NGX_OK;
 }
 
 

@@ -42,6 +42,7 @@ use Test::Goim::Loop qw(patience wait_until);
 use Test::Goim::Nginx;
 use Test::Goim::Process;
 use Test::Goim::Producer;
+use Test::Goim::Relay;
 use Test::Goim::TcpClient;
 use Test::Goim::Util qw(slurp tail);
 
@@ -315,10 +316,19 @@ sub connect_tcp {
 }
 
 
-# The same as connect_ws() through TLS: openssl encrypts what goes through a pair of sockets,
-# and reads no further than its side of the pair is read.
+# The same as connect_ws(), or connect_tcp() with tcp => 1, through TLS:
+# openssl encrypts what goes through a pair of sockets, and reads no further
+# than its side of the pair is read.  A preface stands in front of TLS.
 sub connect_tls {
     my ($self, $port, %opt) = @_;
+
+    if (defined $opt{preface}) {
+        $port = Test::Goim::Relay->new(
+            port => $port, preface => delete $opt{preface})->listens_on;
+    }
+
+    my $class = delete $opt{tcp} ? 'Test::Goim::TcpClient'
+                                 : 'Test::Goim::Client';
 
     socketpair(my $ours, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC)
         or croak("socketpair: $!");
@@ -330,7 +340,7 @@ sub connect_tls {
         argv => ['/usr/bin/openssl', 's_client', '-quiet', '-nocommands',
                  '-connect', "127.0.0.1:$port"]);
 
-    my $client = Test::Goim::Client->new(socket => $ours, %opt);
+    my $client = $class->new(socket => $ours, %opt);
     push @{$self->{clients}}, $client;
 
     return $client;
