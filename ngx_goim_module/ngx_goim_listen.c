@@ -265,9 +265,9 @@ ngx_goim_listen_proxy_handler(ngx_event_t *rev)
 static ngx_int_t
 ngx_goim_listen_proxy_read(ngx_connection_t *c)
 {
-    u_char     *p, buf[NGX_PROXY_PROTOCOL_MAX_HEADER];
-    size_t      kept, size;
-    ssize_t     n;
+    u_char   *p, buf[NGX_PROXY_PROTOCOL_MAX_HEADER];
+    size_t    kept, size;
+    ssize_t   n;
 
     for ( ;; ) {
         kept = 0;
