@@ -299,12 +299,17 @@ ngx_goim_query_ask(ngx_http_request_t *r, ngx_str_t *key)
     }
 
     cln->handler = ngx_goim_query_cleanup;
+    cln->data = r;
 
     slot = ngx_goim_worker.reader->index;
 
     ngx_goim_query.request = r;
     ngx_goim_query.key = *key;
-    ngx_goim_query.about = slot << 48 | (++number & 0xffffffffffff);
+
+    /* boards still show answers to those that had the slot before */
+
+    ngx_goim_query.about = slot << 48 | ((ngx_goim_worker.epoch + ++number)
+                                         & 0xffffffffffff);
     ngx_goim_query.end = ngx_current_msec + NGX_GOIM_QUERY_WAIT;
 
     ngx_goim_query.event.handler = ngx_goim_query_poll_handler;
@@ -322,10 +327,15 @@ ngx_goim_query_ask(ngx_http_request_t *r, ngx_str_t *key)
 }
 
 
-/* The request ends: nobody waits for the answer any more. */
+/* The request ends, maybe long after its answer: the question may be another
+ * one's by then. */
 static void
 ngx_goim_query_cleanup(void *data)
 {
+    if (ngx_goim_query.request != data) {
+        return;
+    }
+
     if (ngx_goim_query.event.timer_set) {
         ngx_del_timer(&ngx_goim_query.event);
     }
