@@ -8,7 +8,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 12;
+use Test::Goim tests => 14;
 
 use Test::Goim::Packet qw(packet frame OP_HEARTBEAT WS_PING);
 
@@ -54,6 +54,15 @@ ok(wait_until(10, undef, sub { $client->{pongs} }), 'a ping');
 
 $client->close_politely(3001);
 is($client->expect_close, 3001, 'the close handshake');
+
+$client = client('live://1');
+$client->{mute} = 1;
+$client->send_bytes(frame(3, '') . 'x' x 100_000);
+is($client->expect_close, 1002, 'why a connection fails');
+
+ok(wait_until(10, undef, sub {
+    return $goim->status->{total}{connections} == 0;
+}), 'and its end on both sides');
 
 # large messages to a client that reads only now and then
 
