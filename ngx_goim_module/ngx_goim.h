@@ -680,6 +680,7 @@ struct ngx_goim_uplink_s {
     size_t                      answer_len;
     size_t                      max;
     unsigned                    cut:1;     /* the body was larger than max */
+    unsigned                    whole:1;   /* it has ended, not broken off */
 
     /* whom an answer is for (ngx_goim_publish.c) */
     ngx_atomic_uint_t           number;    /* of the connection */

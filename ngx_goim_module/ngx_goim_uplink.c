@@ -98,15 +98,25 @@ ngx_goim_uplink_access_handler(ngx_http_request_t *r)
 }
 
 
-/* The status is read from the request; what is sent is the body alone. */
+/* The status is kept, and what is sent is the body alone. */
 static ngx_int_t
 ngx_goim_uplink_header_filter(ngx_http_request_t *r)
 {
-    if (r != r->main || ngx_goim_uplink_get(r) == NULL) {
+    ngx_goim_uplink_t  *up;
+
+    up = ngx_goim_uplink_get(r);
+
+    if (r != r->main || up == NULL) {
         return ngx_goim_uplink_next_header_filter(r);
     }
 
+    up->status = r->headers_out.status;
+
     r->header_sent = 1;
+
+    /* files are read, with "sendfile on" as well */
+
+    r->filter_need_in_memory = 1;
 
     return NGX_OK;
 }
@@ -182,17 +192,21 @@ ngx_goim_uplink_send_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
 {
     off_t                size;
     ngx_chain_t         *cl;
+    ngx_goim_uplink_t   *up;
     ngx_http_request_t  *r;
 
     r = c->data;
+    up = ngx_goim_uplink_get(r);
     size = 0;
 
     for (cl = in; cl; cl = cl->next) {
 
         if (ngx_buf_in_memory(cl->buf)) {
-            ngx_goim_uplink_keep(ngx_goim_uplink_get(r), cl->buf->pos,
+            ngx_goim_uplink_keep(up, cl->buf->pos,
                                  cl->buf->last - cl->buf->pos);
         }
+
+        up->whole |= cl->buf->last_buf;
 
         size += ngx_buf_size(cl->buf);
     }
@@ -368,6 +382,10 @@ ngx_goim_uplink_set_events(ngx_connection_t *c)
     c->send = ngx_goim_uplink_send;
     c->send_chain = ngx_goim_uplink_send_chain;
 
+    /* an answer without it has broken off */
+
+    c->need_last_buf = 1;
+
     c->type = SOCK_STREAM;
     c->log_error = NGX_ERROR_INFO;
     c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
@@ -449,7 +467,7 @@ ngx_goim_uplink_fill_request(ngx_http_request_t *r, ngx_goim_uplink_t *up,
     ngx_goim_uplink_request_t *ur)
 {
     ngx_goim_request_t   gr;
-    ngx_http_cleanup_t  *cln;
+    ngx_pool_cleanup_t  *cln;
 
     gr.method = NGX_HTTP_POST;
     ngx_str_set(&gr.method_name, "POST");
@@ -465,7 +483,10 @@ ngx_goim_uplink_fill_request(ngx_http_request_t *r, ngx_goim_uplink_t *up,
     r->headers_in.content_type = ngx_goim_request_header(r, "Content-Type",
                                                          "content-type",
                                                          &ur->type);
-    cln = ngx_http_cleanup_add(r, 0);
+
+    /* the pool's: a request that is blocked (by a thread) outlives its own */
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
 
     if (r->headers_in.content_type == NULL || cln == NULL) {
         return NGX_ERROR;
@@ -628,8 +649,12 @@ ngx_goim_uplink_cleanup(void *data)
 
     r = up->request;
 
+    if (!up->whole) {
+        up->status = r->headers_out.status >= NGX_HTTP_BAD_REQUEST
+                     ? r->headers_out.status : 0;
+    }
+
     up->request = NULL;
-    up->status = r->err_status ? r->err_status : r->headers_out.status;
 
     up->event.handler = ngx_goim_uplink_done_handler;
     up->event.data = ngx_goim_worker.pipe;

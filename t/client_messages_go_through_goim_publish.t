@@ -9,13 +9,13 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 29;
+use Test::Goim tests => 32;
 
 use Test::Goim::Packet qw(packet frame WS_BINARY);
-use Test::Goim::Util qw(slurp);
+use Test::Goim::Util qw(slurp spew);
 
 
-my @kinds = qw(here closes moved dead long slow off);
+my @kinds = qw(here closes moved dead long file after slow off);
 
 my $publish = <<'LOCATIONS' . join("\n", map { <<"LOCATION" } @kinds);
 location = /publish { internal; proxy_pass http://127.0.0.1:%%AUTH%%; }
@@ -25,6 +25,10 @@ location = /publish { internal; proxy_pass http://127.0.0.1:%%AUTH%%; }
         location = /closes { internal; return 444; }
         location = /moved { internal; rewrite ^ /here last; }
         location = /dead { internal; proxy_pass http://127.0.0.1:9; }
+        location = /file { internal; error_page 403 =200 /file.json;
+                           return 403; }
+        location = /file.json { internal; sendfile on; root %%DIR%%; }
+        location = /after { internal; post_action /here; return 403 no; }
         location = /long { internal; set $x %%long%%; return 200 $x$x$x$x$x; }
 LOCATIONS
 location = /sub-$_ { goim; goim_auth /auth; goim_publish /$_;
@@ -98,13 +102,19 @@ is(says($ws, '{"status":403}'), '{"code":-403,"message":"not published"}',
    'a status other than 200 is told');
 is(says($ws, '{"answer":""}'), '{"code":-502,"message":"not published"}',
    'so is an empty answer');
+is(says($ws, '{"missing":9}'), '{"code":-502,"message":"not published"}',
+   'and one that breaks off');
 is(says($ws, ''), '{"code":0}', 'a message may be empty');
 
 # any location can answer
 
+spew($goim->dir . '/file.json', '{"code":7}');
+
 for my $case (['here', '{"code":0,"at":"k here"}'],
               ['closes', '{"code":-444,"message":"not published"}'],
               ['moved', '{"code":0,"at":"k moved"}'],
+              ['file', '{"code":7}'],
+              ['after', '{"code":-403,"message":"not published"}'],
               ['dead', '{"code":-502,"message":"not published"}'],
               ['long', '{"code":-502,"message":"not published"}'])
 {
@@ -162,6 +172,6 @@ ok(wait_until(20, undef, sub { $goim->status->{total}{uplinks} == 0 }),
    'no carrier is left');
 
 my $total = $goim->status->{total};
-is($total->{published}, 18, 'answers are counted');
+is($total->{published}, 19, 'answers are counted');
 is($total->{publish_busy}, 1, 'refusals as well');
-is($total->{publish_failed}, 7, 'and failures');
+is($total->{publish_failed}, 9, 'and failures');

@@ -10,8 +10,8 @@
 # auth_request; that is how /identity is asked.
 #
 # A message to /publish is answered {"code":0}, unless it is a JSON object with
-# status, delay, answer (text).  A report to /session is answered as the
-# test has said last by session(): status, delay, answer.
+# status, delay, answer (text), missing (bytes of it that never come).  A report
+# to /session is answered as the test has said last by session(): the same.
 
 package Test::Goim::Auth;
 
@@ -217,6 +217,7 @@ sub told {
 
     return ($test->{delay} || 0,
             { status => $test->{status} || 200,
+              missing => $test->{missing},
               body => defined $test->{answer} ? $test->{answer} : $default });
 }
 
@@ -227,13 +228,17 @@ sub send_answer {
     my $headers = $answer->{headers} || {};
     my $body = defined $answer->{body} ? $answer->{body} : '';
     my $text = join('', "HTTP/1.1 $answer->{status} Answer\r\n",
-                    'Content-Length: ' . length($body) . "\r\n",
+                    'Content-Length: '
+                    . (length($body) + ($answer->{missing} || 0)) . "\r\n",
                     (map { "$_: $headers->{$_}\r\n" }
                      grep { defined $headers->{$_} } sort keys %$headers),
                     "\r\n", $body);
 
     local $SIG{PIPE} = 'IGNORE';
-    syswrite($client->{socket}, $text) if defined fileno $client->{socket};
+    return if !defined fileno $client->{socket};
+
+    syswrite($client->{socket}, $text);
+    shutdown($client->{socket}, 1) if $answer->{missing};
 }
 
 
