@@ -129,7 +129,14 @@ ngx_goim_publish_done(ngx_goim_uplink_t *up)
         return;
     }
 
-    /* what is kept, and what waits in the socket */
+    if (ngx_goim_conn_flush(gc) == NGX_OK) {
 
-    ngx_goim_conn_read_handler(gc->connection->read);
+        /*
+         * What is kept, and what waits in the socket, in a turn of its own:
+         * answers that need no waiting would follow each other here for as
+         * long as the client sends.
+         */
+
+        ngx_post_event(gc->connection->read, &ngx_posted_next_events);
+    }
 }
