@@ -12,6 +12,7 @@ ngx_int_t
 ngx_goim_request_fill(ngx_http_request_t *r, ngx_goim_request_t *gr)
 {
     u_char  *p;
+    size_t   len;
 
     if (ngx_list_init(&r->headers_in.headers, r->pool, 12,
                       sizeof(ngx_table_elt_t))
@@ -22,13 +23,14 @@ ngx_goim_request_fill(ngx_http_request_t *r, ngx_goim_request_t *gr)
 
     /* for logs: what it would have been */
 
-    r->request_line.len = gr->method_name.len + 1 + gr->uri.len;
+    len = gr->method_name.len + 1 + gr->uri.len;
 
-    p = ngx_pnalloc(r->pool, r->request_line.len);
+    p = ngx_pnalloc(r->pool, len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
+    r->request_line.len = len;
     r->request_line.data = p;
     p = ngx_cpymem(p, gr->method_name.data, gr->method_name.len);
     *p++ = ' ';
