@@ -83,18 +83,54 @@ ngx_goim_access_log_merge(ngx_conf_t *cf, ngx_http_goim_loc_conf_t *glcf)
 }
 
 
-/* Of all modules with a log handler nginx's own is the first one. */
+/*
+ * The log module's handler has no name outside of it, and in the phase others
+ * may stand before it: Lua's puts itself first.  So the module is asked to
+ * register it once more, in a configuration with nothing else in it.
+ */
 ngx_int_t
 ngx_goim_access_log_postconfiguration(ngx_conf_t *cf)
 {
+    ngx_conf_t                  alone;
     ngx_array_t                *handlers;
+    ngx_http_module_t          *module;
+    ngx_http_conf_ctx_t         ctx;
     ngx_http_handler_pt        *h;
     ngx_http_core_main_conf_t  *cmcf;
 
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-    handlers = &cmcf->phases[NGX_HTTP_LOG_PHASE].handlers;
-    h = handlers->elts;
+    module = ngx_http_log_module.ctx;
 
+    ngx_memzero(&ctx, sizeof(ngx_http_conf_ctx_t));
+
+    alone = *cf;
+    alone.ctx = &ctx;
+
+    ctx.main_conf = ngx_pcalloc(cf->pool,
+                                sizeof(void *) * ngx_http_max_module);
+    cmcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_core_main_conf_t));
+
+    if (ctx.main_conf == NULL || cmcf == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx.main_conf[ngx_http_core_module.ctx_index] = cmcf;
+    ctx.main_conf[ngx_http_log_module.ctx_index]
+        = module->create_main_conf(&alone);
+
+    if (ctx.main_conf[ngx_http_log_module.ctx_index] == NULL) {
+        return NGX_ERROR;
+    }
+
+    handlers = &cmcf->phases[NGX_HTTP_LOG_PHASE].handlers;
+
+    if (ngx_array_init(handlers, cf->pool, 1, sizeof(ngx_http_handler_pt))
+        != NGX_OK
+        || module->postconfiguration(&alone) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    h = handlers->elts;
     ngx_goim_access_log_handler = handlers->nelts ? h[0] : NULL;
 
     return NGX_OK;
