@@ -5,7 +5,8 @@ set -euo pipefail
 
 packages=(
     build-essential dpkg-dev pkg-config
-    nginx nginx-dev
+    nginx nginx-dev libnginx-mod-stream
+    libnginx-mod-http-ndk libnginx-mod-http-lua libnginx-mod-http-js
     librdkafka-dev libprotobuf-c-dev protobuf-c-compiler libyajl-dev
     libinih-dev libsystemd-dev
     libcmocka-dev perl clang libclang-rt-14-dev clang-format-14

@@ -52,6 +52,8 @@ use constant CHECKS => 6;
 # seconds until a hanging test is ended
 use constant LIMIT => 120;
 
+use constant DEBIANS => '/usr/sbin/nginx';
+
 my $top = abs_path(dirname(__FILE__) . '/../../..');
 my $main_pid = $$;
 my @hosts;
@@ -209,7 +211,7 @@ sub make_nginx {
     return $self->{nginx} = Test::Goim::Nginx->new(
         dir => $self->{dir}, channel_path => $self->channel_path,
         auth_port => $self->{auth} && $self->{auth}->port,
-        binary => $ENV{GOIM_NGINX} || '/usr/sbin/nginx',
+        binary => binary(),
         module_path => $module,
         conf => $self->{conf});
 }
@@ -246,6 +248,23 @@ sub add_job {
 
     return $self->{jobs}[-1];
 }
+
+
+# A line that loads a module of Debian's, as libnginx-mod-... installs it, into
+# Debian's nginx; an empty one if nginx was configured with the option for it;
+# nothing if it can't be had.
+sub load_line {
+    my ($class, $module, $option) = @_;
+
+    my $binary = binary();
+    my $file = "/usr/lib/nginx/modules/$module.so";
+
+    return '' if $option && `$binary -V 2>&1` =~ /\Q$option\E(\s|$)/;
+    return $binary eq DEBIANS && -f $file ? "load_module $file;\n" : undef;
+}
+
+
+sub binary { return $ENV{GOIM_NGINX} || DEBIANS }
 
 
 # Paths in the environment are as seen from the tree's top folder.

@@ -26,6 +26,7 @@ error_log %%DIR%%/error.log %%log_level%%;
 env ASAN_OPTIONS;
 env UBSAN_OPTIONS;
 env GOIM_TEST_DIR;
+%%modules%%
 %%LOAD_MODULE%%
 %%main%%
 
@@ -61,6 +62,7 @@ CONF
 # What stands in the template where the test says nothing.
 my %defaults = (
     daemon => 'off', workers => 2, log_level => 'info', main => '',
+    modules => '',
     connections => 2048,
     events => '', http => '', listen => '', server => '', servers => '',
     location => '', channel => 'size=1m', server_id => 'comet-1',
