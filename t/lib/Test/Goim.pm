@@ -50,7 +50,7 @@ use Test::Goim::Util qw(slurp tail);
 use constant CHECKS => 6;
 
 # seconds until a hanging test is ended
-use constant LIMIT => 120;
+use constant LIMIT => 240;
 
 use constant DEBIANS => '/usr/sbin/nginx';
 

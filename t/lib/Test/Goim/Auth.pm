@@ -200,7 +200,7 @@ sub answer {
         'X-Goim-Room' => $token->{room_id},
         'X-Goim-Accepts' => $token->{accepts}
             ? join(',', @{$token->{accepts}}) : undef,
-        'X-Goim-Heartbeat' => $test->{heartbeat} || 60,
+        'X-Goim-Heartbeat' => $test->{heartbeat} || 600,
         %{$test->{headers} || {}},
     );
 
