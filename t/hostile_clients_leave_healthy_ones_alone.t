@@ -17,7 +17,14 @@ my $seed = $ENV{GOIM_SEED} || int(rand(1e9));
 srand($seed);
 
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
-                           location => 'goim_handshake_timeout 2s;')->start;
+                           server => <<'CONF')->start;
+location /hostile {
+            goim;
+            goim_auth /auth;
+            goim_handshake_timeout 2s;
+        }
+CONF
+
 my @healthy = $goim->connect_many(20, {
     numbers => 1, token => { room_id => 'live://1', accepts => [1] } });
 
@@ -33,45 +40,48 @@ sub token { return { room_id => 'live://' . int(1 + rand 5),
                      key => 'h' . int(rand 50), accepts => [1] } }
 
 
+sub hostile { return $goim->connect_ws(path => '/hostile', @_) }
+
+
 # Each makes a client, which is then left to itself.
 my @kinds = (
 
     # no handshake, half of one, garbage instead
-    sub { $goim->connect_ws(request => '') },
-    sub { $goim->connect_ws(request => "GET /sub HTTP/1.1\r\nHost: a\r\n") },
-    sub { $goim->connect_ws(request => garbage(500)) },
+    sub { hostile(request => '') },
+    sub { hostile(request => "GET /hostile HTTP/1.1\r\nHost: a\r\n") },
+    sub { hostile(request => garbage(500)) },
 
     # leaves at any moment
-    sub { my $client = $goim->connect_ws; $client->reset; $client },
-    sub { $goim->connect_ws(on_open => sub { $_[0]->reset }) },
-    sub { $goim->connect_ws(token => token(), on_open => sub {
+    sub { my $client = hostile(); $client->reset; $client },
+    sub { hostile(on_open => sub { $_[0]->reset }) },
+    sub { hostile(token => token(), on_open => sub {
               $_[0]->disconnect }) },
-    sub { $goim->connect_ws(on_open => sub {
+    sub { hostile(on_open => sub {
               $_[0]->send_auth({ %{token()}, test => { delay => 0.1 } });
               $_[0]->reset }) },
 
     # garbage after the handshake, before and after authentication
-    sub { $goim->connect_ws(on_open => sub {
+    sub { hostile(on_open => sub {
               $_[0]->send_bytes(garbage(2000)) }) },
-    sub { $goim->connect_ws(token => token(), on_open => sub {
+    sub { hostile(token => token(), on_open => sub {
               $_[0]->send_bytes(garbage(100)) }) },
-    sub { $goim->connect_ws(token => token(), on_open => sub {
+    sub { hostile(token => token(), on_open => sub {
               $_[0]->send_frame(WS_BINARY, garbage(5000)) }) },
-    sub { $goim->connect_ws(on_open => sub {
+    sub { hostile(on_open => sub {
               $_[0]->send_packet(OP_AUTH, garbage(200)) }) },
 
     # is right, and much
-    sub { $goim->connect_ws(token => token(), on_open => sub {
+    sub { hostile(token => token(), on_open => sub {
               $_[0]->send_bytes(frame(WS_BINARY,
                                       packet(OP_HEARTBEAT, '')) x 200) }) },
-    sub { $goim->connect_ws(token => token(), rcvbuf => 4096,
+    sub { hostile(token => token(), rcvbuf => 4096,
                             on_open => sub {
               $_[0]->pause;
               $_[0]->send_bytes(frame(WS_PING, 'x' x 125) x 500) }) },
 
     # never authenticates, never reads
-    sub { $goim->connect_ws },
-    sub { $goim->connect_ws(token => token(), rcvbuf => 4096,
+    sub { hostile() },
+    sub { hostile(token => token(), rcvbuf => 4096,
                             on_open => sub { $_[0]->pause }) },
 );
 

@@ -45,7 +45,12 @@ $goim->push_value("\x08\x01\x10\x01\x2a\x08old://12\x3a\x06$secret",
 $goim->push_room('old://12', 1000, 'after all that');
 is($client->next_body, 'after all that', 'what is right comes through');
 
-my $job = $goim->status->{lanes}[0]{job};
+# a record is counted once it has been published
+my $job;
+wait_until(10, undef, sub {
+    $job = $goim->status->{lanes}[0]{job};
+    return $job->{records} == 1;
+});
 is($job->{unreadable}, @unreadable, 'each message that can\'t be read counts');
 is($job->{too_large}, 1, 'each that is too large');
 is($job->{too_old}, 1, 'each that is too old');

@@ -55,7 +55,7 @@ for my $round (1 .. 3) {
     wait_until(5, 'the other worker', sub {
         return grep { $_->{body} eq "round $round" } @{$one->{packets}};
     });
-    wait_until(0.8, undef, sub { committed() != $before })
+    wait_until(0.4, undef, sub { committed() != $before })
         and last;
 }
 is(committed(), $before,

@@ -24,6 +24,14 @@ $goim->push_keys(['k'], 2, 'not accepted');
 $goim->push_keys(['k'], 1, 'accepted');
 $client->next_body;
 
+# what is told is what was counted by then, on either side
+wait_until(10, 'all to be counted', sub {
+    my $status = $goim->status;
+    my $records = 0;
+    $records += $_->{job}{records} for @{$status->{lanes}};
+    return $records == 3 && $status->{total}{delivered} == 2;
+});
+
 my $answer = $goim->nginx->get('/metrics');
 like($answer->{headers}{'content-type'}, qr{^text/plain; version=0\.0\.4},
      'the format says what it is');

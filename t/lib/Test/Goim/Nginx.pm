@@ -69,6 +69,7 @@ my %defaults = (
     module => 1, goim_http => <<'HTTP', locations => <<'LOCATIONS');
 goim_channel %%CHANNEL%% %%channel%%;
     goim_server_id %%server_id%%;
+    goim_handshake_timeout 60s;
 HTTP
 location /sub {
             goim;
@@ -195,18 +196,37 @@ sub start {
 
     $self->adopt_daemon if $self->{conf}{daemon};
 
-    # a worker sets its title before, and takes connections after, the
-    # modules' part in its start: an answer tells that one is through
     wait_until(15, 'nginx to start', sub {
         croak('nginx ended: ' . slurp("$self->{dir}/nginx.out")
               . slurp($self->{error_log})) if !$self->{process}->alive;
         return $self->worker_pids == $self->workers;
     });
-    $self->get('/');
+    $self->wait_through;
 
     $self->expect_workers;
 
     return $self;
+}
+
+
+# A worker sets its title before, and takes connections after, the modules'
+# part in its start, in which it opens its pipe in the channel's folder; an
+# answer tells that one is through.
+sub wait_through {
+    my ($self) = @_;
+
+    my %opt = (%defaults, %{$self->{conf}});
+
+    $self->get('/');
+
+    return if !$opt{module} || $opt{goim_http} !~ /%%CHANNEL%%/;
+
+    for my $pid ($self->worker_pids) {
+        wait_until(10, undef, sub {
+            return grep { (readlink($_) || '') =~ m{\.d/\d+$} }
+                glob("/proc/$pid/fd/*");
+        });
+    }
 }
 
 
@@ -273,6 +293,7 @@ sub upgrade {
 
     wait_until(20, 'the new master\'s workers',
                sub { $self->worker_pids == $self->workers });
+    $self->wait_through;
     $self->expect_workers;
 }
 
@@ -363,6 +384,7 @@ sub reload {
         return @now == $self->workers && !grep { $old{$_} } @now;
     });
 
+    $self->wait_through;
     $self->expect_workers;
 }
 
@@ -436,6 +458,7 @@ sub kill_worker {
         return @now == @pids && !grep { $_ == $pid } @now;
     });
 
+    $self->wait_through;
     $self->expect_workers;
 
     return $pid;
