@@ -10,7 +10,8 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Goim tests => 9;
 
-my $goim = Test::Goim->new(workers => 2, listen => 'reuseport')->start;
+my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
+    http => 'goim_room live://* { backlog 64m; }')->start;
 
 # of each three one accepts nothing, one 5000, one 5000 and more
 my @accepts = (undef, [5000], [1, 5000, -7]);

@@ -27,12 +27,8 @@ my $odd = $goim->connect_ws->join_room('odd"://1');
 $slow->pause;
 
 my $count = 1500;
-for my $part ([1, 1], [2, $count - 1]) {
-    my $stream = $goim->stream(['live://1'], first => $part->[0],
-                               count => $part->[1], size => 1000, rate => 500);
-    $goim->producer->wait_stream($stream);
-}
-ok($goim->all_reach($count, 40, @fast), 'a stream reaches its room');
+ok($goim->stream_in_step('live://1', \@fast, count => $count, size => 1000),
+   'a stream reaches its room');
 
 $goim->push_room('other://1', 1000, 'x');
 is($other->next_body, 'x', 'a message another one');

@@ -16,8 +16,10 @@ use Test::Goim::Packet qw(packet frame OP_HEARTBEAT OP_AUTH WS_BINARY
 my $seed = $ENV{GOIM_SEED} || int(rand(1e9));
 srand($seed);
 
-my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
-                           server => <<'CONF')->start;
+my $goim = Test::Goim->new(
+    workers => 2, listen => 'reuseport',
+    http => 'goim_room live://* { backlog 64m; }',
+    server => <<'CONF')->start;
 location /hostile {
             goim;
             goim_auth /auth;
@@ -28,7 +30,7 @@ CONF
 my @healthy = $goim->connect_many(20, {
     numbers => 1, token => { room_id => 'live://1', accepts => [1] } });
 
-my $stream = $goim->stream('live://1', count => 1e6, rate => 500,
+my $stream = $goim->stream('live://1', count => 1e6, rate => 200,
                            size => 200);
 my $number = 0;
 

@@ -12,7 +12,8 @@ use Test::Goim;
 
 my $goim = Test::Goim->new(kafka => 'real', workers => 2,
                            topics => { 'goim-push-topic' => 4 },
-                           channel => 'size=256k lanes=2');
+                           channel => 'size=256k lanes=2',
+    http => 'goim_room live://* { backlog 64m; }');
 
 plan(skip_all => 'skipped: Apache Kafka (mvn can\'t fetch it)')
     if !$goim->start_kafka;

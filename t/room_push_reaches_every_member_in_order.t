@@ -11,9 +11,7 @@ use Test::More;
 use Test::Goim tests => 8;
 
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
-                           http => <<'HTTP')->start;
-goim_room live://* { backlog 64m; }
-HTTP
+    http => 'goim_room live://* { backlog 64m; }')->start;
 
 my @members = $goim->connect_spread(5, {
     numbers => 1, token => { room_id => 'live://1' } });

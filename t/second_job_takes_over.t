@@ -10,7 +10,8 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Goim tests => 7;
 
-my $goim = Test::Goim->new(workers => 1)->start;
+my $goim = Test::Goim->new(
+    workers => 1, http => 'goim_room live://* { backlog 64m; }')->start;
 my @clients = $goim->connect_many(20, {
     numbers => 1, token => { room_id => 'live://1' } });
 
@@ -22,7 +23,7 @@ sub holder {
 }
 
 
-my $count = Test::Goim->sanitized ? 4000 : 10000;
+my $count = 4000;
 my $stream = $goim->stream('live://1', count => $count, rate => $count / 6);
 my $second = $goim->add_job;
 

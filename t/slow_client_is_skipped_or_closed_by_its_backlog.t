@@ -30,19 +30,9 @@ for my $class (qw(skip close)) {
 }
 
 
-# in parts, as fast as the others read, each part less than a backlog
-
-my $reached = 1;
-
-for my $part (1 .. $count / 50) {
-    my $stream = $goim->stream(['skip://1', 'close://1'],
-                               first => 50 * ($part - 1) + 1, count => 50,
-                               size => $size);
-    $goim->producer->wait_stream($stream);
-    $reached &&= $goim->all_reach(50 * $part, 20, @fast);
-}
-
-ok($reached, 'the others get the whole stream');
+ok($goim->stream_in_step(['skip://1', 'close://1'], \@fast,
+                         count => $count, size => $size),
+   'the others get the whole stream');
 is_deeply($goim->faults(1, $count, @fast), [], 'in order');
 
 my $total = $goim->status->{total};

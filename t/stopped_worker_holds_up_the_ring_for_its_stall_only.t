@@ -20,7 +20,8 @@ sub with_stopped_worker {
     my ($stall) = @_;
 
     my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
-                               channel => "size=32k stall=$stall")->start;
+                               channel => "size=32k stall=$stall",
+        http => 'goim_room live://* { backlog 64m; }')->start;
     my @clients = $goim->connect_spread(1, {
         numbers => 1, token => { room_id => 'live://1',
                                  test => { heartbeat => 600 } } });

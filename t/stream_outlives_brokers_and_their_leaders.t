@@ -12,6 +12,7 @@ use Test::Goim tests => 6;
 
 my $goim = Test::Goim->new(
     workers => 1, brokers => 3, topics => { 'goim-push-topic' => 2 },
+    http => 'goim_room live://* { backlog 64m; }',
     job => { kafka => { 'reconnect.backoff.ms' => 50,
                         'reconnect.backoff.max.ms' => 500 } })->start;
 my @rooms = map { "live://$_" } 1 .. 4;

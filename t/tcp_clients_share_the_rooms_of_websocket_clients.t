@@ -14,7 +14,9 @@ use Test::Goim tests => 20;
 
 use Test::Goim::Packet qw(packet unhex);
 
-my $goim = Test::Goim->new(workers => 1, servers => <<'CONF')->start;
+my $goim = Test::Goim->new(
+    workers => 1, http => 'goim_room live://* { backlog 64m; }',
+    servers => <<'CONF')->start;
 server {
     listen 127.0.0.1:%%PORT_tcp%% default_server;
     goim_tcp /sub;

@@ -13,14 +13,15 @@ use Test::Goim tests => 15;
 
 use Test::Goim::Util qw(slurp);
 
-my $goim = Test::Goim->new(workers => 2, daemon => 'on',
-                           http => 'goim_drain 2s;')->start;
+my $goim = Test::Goim->new(
+    workers => 2, daemon => 'on',
+    http => 'goim_drain 2s; goim_room live://* { backlog 64m; }')->start;
 my $nginx = $goim->nginx;
 my $member = { numbers => 1, token => { room_id => 'live://1' } };
 my @old = $goim->connect_many(40, $member);
 my $generation = $goim->status->{channel}{generation};
 
-my $stream = $goim->stream('live://1', count => 1e6, rate => 500);
+my $stream = $goim->stream('live://1', count => 1e6, rate => 200);
 ok($goim->all_reach(100, 10, @old), 'a stream is under way');
 
 # the logs
@@ -49,7 +50,7 @@ $nginx->upgrade;
 my %is_old = map { $_ => 1 } @workers;
 isnt($nginx->pid, $master, 'SIGUSR2: a new master');
 
-$reached = $old[0]->last_number + 200;
+$reached = $old[0]->last_number + 100;
 ok($goim->all_reach($reached, 10, @old),
    'the old workers\' clients get their stream');
 is(scalar(grep { !$_->is_open } @old), 0, 'and none is let go');
@@ -71,7 +72,7 @@ $code{$_->expect_close(20) || 'none'}++ for @old;
 is_deeply(\%code, { 1012 => 40 }, 'the old clients are let go with 1012');
 ok(wait_until(20, undef, sub { !$nginx->old_alive }), 'the old master ends');
 
-$reached = $new[0]->last_number + 200;
+$reached = $new[0]->last_number + 100;
 ok($goim->all_reach($reached, 10, @new), 'the new clients\' stream goes on');
 
 is_deeply($goim->faults(undef, undef, @old, @new, $again), [],

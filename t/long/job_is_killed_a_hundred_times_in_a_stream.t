@@ -21,6 +21,7 @@ my $kills = $ENV{GOIM_KILLS} || 100;
 
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
                            channel => 'size=64k lanes=2',
+    http => 'goim_room live://* { backlog 64m; }',
                            topics => { 'goim-push-topic' => 4 })->start;
 my @rooms = map { "live://$_" } 1 .. 6;
 my $n = 0;

@@ -19,7 +19,7 @@ my $reloads = $ENV{GOIM_RELOADS} || 100;
 my @sizes = ('size=64k', 'size=128k lanes=2', 'size=256k');
 
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
-                           http => 'goim_drain 1s;',
+    http => 'goim_drain 1s; goim_room live://* { backlog 64m; }',
                            channel => $sizes[0])->start;
 my $member = { numbers => 1, token => { room_id => 'live://1',
                                         test => { heartbeat => 86400 } } };

@@ -69,7 +69,9 @@ sub import {
     $class->plan($opt{tests}) if $opt{tests};
 
     $SIG{$_} = sub { die "ended by a signal\n" } for qw(INT TERM HUP);
-    $SIG{ALRM} = sub { die "the test hangs\n" };
+
+    # again and again: an eval might take the first one for its own
+    $SIG{ALRM} = sub { alarm(5); die "the test hangs\n" };
     alarm($ENV{GOIM_TEST_LIMIT} || LIMIT * patience());
 }
 
@@ -428,6 +430,27 @@ sub all_reach {
         . ($late[0]->is_closed ? ', closed' : ''));
 
     return 0;
+}
+
+
+# A stream in parts, each of which clients have got before the next one comes:
+# however slow they are, they are never far behind.  count => 1000, size => of
+# a body, part => 25.  Whether all of them got all of it.
+sub stream_in_step {
+    my ($self, $rooms, $clients, %opt) = @_;
+
+    my $part = $opt{part} || 25;
+
+    for (my $first = 1; $first <= $opt{count}; $first += $part) {
+        my $left = $opt{count} - $first + 1;
+        my $n = $left < $part ? $left : $part;
+
+        $self->{producer}->wait_stream($self->stream(
+            $rooms, first => $first, count => $n, size => $opt{size}));
+        $self->all_reach($first + $n - 1, 30, @$clients) or return 0;
+    }
+
+    return 1;
 }
 
 
