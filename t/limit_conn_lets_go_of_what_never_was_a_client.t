@@ -66,7 +66,7 @@ sub plain {
         sysread($socket, $heard, 4096, length($heard)) or return 'end';
     }
 
-    return $heard =~ /^HTTP\/1.1 426 .*^Connection: (\S+)/ms && $1;
+    return $heard =~ /^HTTP\/1.1 426 .*^Connection: (keep-alive|close)\r/ms && $1;
 }
 
 
