@@ -10,7 +10,9 @@ use lib "$FindBin::Bin/../lib";
 BEGIN { $ENV{GOIM_TEST_LIMIT} ||= 1800 }
 
 use Test::More;
-use Test::Goim tests => 6;
+use Test::Goim tests => 8;
+
+use Test::Goim::Leftovers;
 
 my $seed = $ENV{GOIM_SEED} || int(rand(1e9));
 srand($seed);
@@ -21,10 +23,13 @@ my @sizes = ('size=64k', 'size=128k lanes=2', 'size=256k');
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
     http => 'goim_drain 1s; goim_room live://* { backlog 64m; }',
                            channel => $sizes[0])->start;
+my $leftovers = Test::Goim::Leftovers->new($goim);
+my @memory;
 my $member = { numbers => 1, token => { room_id => 'live://1',
                                         test => { heartbeat => 86400 } } };
 my @clients = $goim->connect_many(60, $member);
 my $stream = $goim->stream('live://1', count => 1e7, rate => 500);
+
 
 my %ends;
 my (@faults, $numbers);
@@ -49,6 +54,7 @@ sub reconnect {
 for my $reload (1 .. $reloads) {
     $goim->reload($reload % 10 == 0
                   ? (channel => $sizes[$reload / 10 % @sizes]) : ());
+    push @memory, $leftovers->memory;
 
     # often the next reload comes before the last is through
     next if rand() < 0.5;
@@ -86,3 +92,14 @@ ok(wait_until(30, undef, sub {
     return @files == 1;
 }), 'one generation\'s file is left')
     or diag(join("\n", glob($goim->channel_path . '*')));
+
+# clients and what they hold must not be there, as at the start they were not
+
+$_->disconnect for @clients;
+$goim->reload(channel => $sizes[0]);
+is_deeply([$leftovers->differences(60)], [], 'nothing else is left either');
+
+my $tolerance = Test::Goim->sanitized ? 256 * 1024 : 2048;
+cmp_ok($memory[-1] - $memory[@memory / 2], '<', $tolerance,
+       'in the second half the master does not grow')
+    or diag("@memory KB");
