@@ -207,13 +207,26 @@ ngx_goim_conn_attach(ngx_goim_conn_t *gc)
 }
 
 
+/* Its place in the room is that of the connection which it replaces. */
+static ngx_uint_t
+ngx_goim_conn_is_member(ngx_goim_conn_t *gc, ngx_str_t *room)
+{
+    return gc && gc->room && gc->room->name_len == room->len
+           && ngx_memcmp(gc->room->name, room->data, room->len) == 0;
+}
+
+
 ngx_int_t
 ngx_goim_conn_open(ngx_goim_conn_t *gc, ngx_str_t *room)
 {
     ngx_msec_t        heartbeat;
     ngx_goim_conn_t  *old;
 
-    if (room->len && !ngx_goim_room_admits(room)) {
+    old = ngx_goim_key_find(ngx_goim_identity_key(gc->id), gc->id->key_len);
+
+    if (room->len && !ngx_goim_conn_is_member(old, room)
+        && !ngx_goim_room_admits(room))
+    {
 
         /* the auth service may know of it */
 
@@ -223,8 +236,6 @@ ngx_goim_conn_open(ngx_goim_conn_t *gc, ngx_str_t *room)
     }
 
     gc->state = NGX_GOIM_STATE_OPEN;
-
-    old = ngx_goim_key_find(ngx_goim_identity_key(gc->id), gc->id->key_len);
 
     if (old) {
         ngx_goim_conn_say_goodbye(old, GOIM_WS_CLOSE_POLICY,
