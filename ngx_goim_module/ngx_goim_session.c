@@ -789,7 +789,9 @@ ngx_goim_session_done(ngx_goim_uplink_t *up)
         }
     }
 
-    if (up->answer) {
+    /* the end of one that was cut may be half a line */
+
+    if (up->answer && !up->cut) {
         ngx_goim_session_read_answer(up->answer);
     }
 
