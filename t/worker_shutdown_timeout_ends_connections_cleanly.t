@@ -32,7 +32,6 @@ my $goim = Test::Goim->new(
 goim_drain 1h;
     goim_publish /nobody;
     goim_session /nobody interval=100ms;
-    goim_handshake_timeout 1h;
     log_format end '$goim_transport $goim_key $goim_close_reason';
     goim_access_log %%DIR%%/end.log end;
     goim_room live://* { backlog 64m; }
