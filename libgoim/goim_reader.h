@@ -81,15 +81,6 @@ goim_reader_count(goim_reader_t *rd, uint32_t counter, uint64_t n)
                           memory_order_relaxed);
 }
 
-/* What one of the slot's counters holds. */
-static inline uint64_t
-goim_reader_counter(goim_reader_t *rd, uint32_t counter)
-{
-    return atomic_load_explicit(&rd->slot->counters[counter],
-                                memory_order_relaxed);
-}
-
-
 /* Its board, NULL: this slot has none. */
 goim_channel_board_t *goim_reader_board(goim_reader_t *rd);
 

@@ -610,14 +610,6 @@ ngx_goim_count_class(ngx_goim_room_class_t *class, ngx_uint_t counter,
     }
 }
 
-static ngx_inline uint64_t
-ngx_goim_counter(ngx_uint_t counter)
-{
-    return ngx_goim_worker.reader
-           ? goim_reader_counter(ngx_goim_worker.reader, counter)
-           : ngx_goim_worker.counters[counter];
-}
-
 
 /* ngx_goim_read.c */
 

@@ -14,6 +14,9 @@
 static void ngx_goim_publish_done(ngx_goim_uplink_t *up);
 
 
+static ngx_uint_t  ngx_goim_publish_n;  /* messages that are asked about */
+
+
 /* An answer of our own; goim's codes are negative HTTP statuses. */
 static ngx_int_t
 ngx_goim_publish_refuse(ngx_goim_conn_t *gc, uint16_t ver, int32_t seq,
@@ -44,7 +47,7 @@ ngx_goim_publish(ngx_goim_conn_t *gc, const goim_packet_t *packet)
     glcf = gc->conf;
     up = NULL;
 
-    if (ngx_goim_counter(NGX_GOIM_UPLINKS) < glcf->uplink_max) {
+    if (ngx_goim_publish_n < glcf->uplink_max) {
         ngx_goim_conn_client(gc, &client);
 
         ur.ctx = glcf->server_ctx;
@@ -66,6 +69,8 @@ ngx_goim_publish(ngx_goim_conn_t *gc, const goim_packet_t *packet)
         return ngx_goim_publish_refuse(gc, packet->ver, packet->seq,
                                        NGX_HTTP_SERVICE_UNAVAILABLE);
     }
+
+    ngx_goim_publish_n++;
 
     up->number = gc->connection->number;
     up->ver = packet->ver;
@@ -111,6 +116,8 @@ static void
 ngx_goim_publish_done(ngx_goim_uplink_t *up)
 {
     ngx_goim_conn_t  *gc;
+
+    ngx_goim_publish_n--;
 
     ngx_goim_count(ngx_goim_publish_is_answered(up) ? NGX_GOIM_PUBLISHED
                                                     : NGX_GOIM_PUBLISH_FAILED,
