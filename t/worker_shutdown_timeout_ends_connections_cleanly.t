@@ -24,7 +24,8 @@ my $locations = <<"LOCATIONS";
 location = /nobody { internal; $nobody }
         location = /unheard { goim; goim_auth /nobody;
                               goim_handshake_timeout 1h; }
-        location = /checked { auth_request /nobody; goim; goim_auth /auth; }
+        location = /checked { auth_request /nobody; goim; goim_auth /auth;
+                              goim_handshake_timeout 1h; }
 LOCATIONS
 
 my $goim = Test::Goim->new(
@@ -36,7 +37,7 @@ goim_drain 1h;
     goim_access_log %%DIR%%/end.log end;
     goim_room live://* { backlog 64m; }
 HTTP
-    server => $locations,
+    location => 'goim_handshake_timeout 1h;', server => $locations,
     servers => <<"SERVERS")->start;
 server {
         listen 127.0.0.1:%%PORT_tcp%%;
