@@ -149,7 +149,7 @@ typedef struct {
     ngx_str_t                   session_uri;  /* empty: no reports */
     ngx_msec_t                  session_interval;
     ngx_msec_t                  session_renew;  /* until all are renewed */
-    ngx_http_conf_ctx_t        *session_ctx;  /* the first server with "goim" */
+    ngx_http_conf_ctx_t        *session_ctx;  /* first server with "goim" */
     ngx_uint_t                  tcp;       /* some server has "goim_tcp" */
     ngx_cycle_t                *cycle;     /* that this belongs to */
 } ngx_http_goim_main_conf_t;
@@ -667,7 +667,7 @@ struct ngx_goim_uplink_s {
     ngx_goim_uplink_done_pt     done;
     ngx_event_t                 event;     /* posted when it is over */
 
-    ngx_uint_t                  status;    /* of the answer; 0: there is none */
+    ngx_uint_t                  status;    /* of the answer; 0: none */
     ngx_goim_out_t             *answer;    /* its body; NULL: empty */
     size_t                      answer_len;
     size_t                      max;
