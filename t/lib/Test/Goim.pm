@@ -95,13 +95,16 @@ sub sanitized {
 # auth => 1, nginx => 1: or 0 for none;
 # echo => 0, or 1 for the module of "make WS_ECHO=1";
 # job => 1, 0, or { section => { name => value } } for goim-job.conf;
+# binary, module_path: files in the test's folder that are used as nginx and its
+# module;
 # all others are for nginx.conf, see Test::Goim::Nginx.
 sub new {
     my ($class, %opt) = @_;
 
     my $self = bless { jobs => [], clients => [] }, $class;
     my %part = (kafka => 'mock', brokers => 1, auth => 1, nginx => 1,
-                echo => 0, job => 1, topics => { 'goim-push-topic' => 1 });
+                echo => 0, job => 1, topics => { 'goim-push-topic' => 1 },
+                binary => undef, module_path => undef);
 
     for my $name (keys %part) {
         $part{$name} = delete $opt{$name} if exists $opt{$name};
@@ -202,8 +205,9 @@ sub make_nginx {
 
     return $self->{nginx} if $self->{nginx};
 
-    my $module = absolute($ENV{GOIM_MODULE}
-                          || 'build/ngx_http_goim_module.so');
+    my $own = $self->{wanted};
+    my $module = $own->{module_path} ? "$self->{dir}/$own->{module_path}"
+                                     : module();
 
     if ($self->{wanted}{echo}) {
         $module =~ s{([^/]+)$}{echo/$1};
@@ -213,7 +217,7 @@ sub make_nginx {
     return $self->{nginx} = Test::Goim::Nginx->new(
         dir => $self->{dir}, channel_path => $self->channel_path,
         auth_port => $self->{auth} && $self->{auth}->port,
-        binary => binary(),
+        binary => $own->{binary} ? "$self->{dir}/$own->{binary}" : binary(),
         module_path => $module,
         conf => $self->{conf});
 }
@@ -267,6 +271,11 @@ sub load_line {
 
 
 sub binary { return $ENV{GOIM_NGINX} || DEBIANS }
+
+
+sub module {
+    return absolute($ENV{GOIM_MODULE} || 'build/ngx_http_goim_module.so');
+}
 
 
 # Paths in the environment are as seen from the tree's top folder.
