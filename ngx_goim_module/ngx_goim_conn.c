@@ -621,6 +621,25 @@ ngx_goim_conn_read(ngx_goim_conn_t *gc)
 }
 
 
+/*
+ * worker_shutdown_timeout: the client is told if its socket takes it at once,
+ * and closed in any case.
+ */
+static void
+ngx_goim_conn_shutdown(ngx_goim_conn_t *gc)
+{
+    uint32_t  n;
+
+    n = ngx_goim_worker.nconns;
+
+    ngx_goim_conn_say_goodbye(gc, GOIM_WS_CLOSE_RESTART, NGX_GOIM_BY_SHUTDOWN);
+
+    if (ngx_goim_worker.nconns == n) {
+        ngx_goim_conn_close(gc, NGX_GOIM_BY_SHUTDOWN);
+    }
+}
+
+
 void
 ngx_goim_conn_read_handler(ngx_event_t *rev)
 {
@@ -631,10 +650,7 @@ ngx_goim_conn_read_handler(ngx_event_t *rev)
     gc = c->data;
 
     if (c->close) {
-
-        /* worker_shutdown_timeout */
-
-        ngx_goim_conn_close(gc, NGX_GOIM_BY_SHUTDOWN);
+        ngx_goim_conn_shutdown(gc);
         return;
     }
 

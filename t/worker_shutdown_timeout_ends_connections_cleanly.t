@@ -10,7 +10,7 @@ use lib "$FindBin::Bin/lib";
 
 use IO::Socket::INET;
 use Test::More;
-use Test::Goim tests => 12;
+use Test::Goim tests => 13;
 
 use Test::Goim::Util qw(slurp);
 
@@ -107,6 +107,8 @@ $how{$_->isa('Test::Goim::TcpClient') ? 'tcp' : 'ws'}
     {$_->expect_close(30) || 'none'}++ for @in;
 is(join(' ', grep { !/^(eof|reset|1012)$/ } map { keys %$_ } values %how), '',
    'all that were in end') or diag(explain(\%how));
+is(scalar(grep { ($_->{close_code} || 0) != 1012 } @ws), 0,
+   'those that read are told to come again');
 is(scalar(grep { !$_->expect_close(30) } @early), 0,
    'so do those that were not yet');
 ok(wait_until(30, undef, sub {
