@@ -11,7 +11,7 @@ use IO::Socket::INET;
 
 use Test::Goim::Loop qw(wait_until);
 use Test::Goim::Process;
-use Test::Goim::Util qw(slurp spew reserve_ports http_request);
+use Test::Goim::Util qw(slurp spew reserve_ports free_udp http_request);
 
 # The text between the marks comes from options of the same name, which may
 # themselves contain the marks in capitals.
@@ -130,11 +130,15 @@ sub user_line {
 sub port { return $_[0]{port} }
 
 
-# A further port, PORT_name in the configuration.
+# A further port, PORT_name in the configuration; names that begin with "udp"
+# have the UDP side of theirs as well.
 sub extra_port {
     my ($self, $name) = @_;
 
-    return $self->{extra}{$name} ||= reserve_ports(1);
+    my $port = $self->{extra}{$name} ||= reserve_ports(1);
+    free_udp($port) if $name =~ /^udp/;
+
+    return $port;
 }
 
 

@@ -13,9 +13,10 @@ use IO::Socket::INET;
 use Test::Goim::Loop qw(wait_until);
 
 our @EXPORT_OK = qw(
-    slurp spew tail which_file reserve_ports http_request parse_answer);
+    slurp spew tail which_file reserve_ports free_udp http_request
+    parse_answer);
 
-my @reservations;
+my %reservations;
 
 
 sub slurp {
@@ -73,16 +74,24 @@ sub reserve_ports {
                 Listen => 1, ReuseAddr => 1);
 
             last if !$tcp;
-            push @held, $udp;
+            push @held, [$port, $udp];
         }
 
         if (@held == $n) {
-            push @reservations, @held;
+            $reservations{$_->[0]} = $_->[1] for @held;
             return $first;
         }
     }
 
     croak('no free ports');
+}
+
+
+# Gives the UDP side of a port away, to who needs it itself.
+sub free_udp {
+    my ($port) = @_;
+
+    delete $reservations{$port};
 }
 
 
