@@ -348,7 +348,8 @@ sub connect_tcp {
 
 # The same as connect_ws(), or connect_tcp() with tcp => 1, through TLS:
 # openssl encrypts what goes through a pair of sockets, and reads no further
-# than its side of the pair is read.  A preface stands in front of TLS.
+# than its side of the pair is read.  A preface stands in front of TLS; sni is
+# the server's name in it.
 sub connect_tls {
     my ($self, $port, %opt) = @_;
 
@@ -359,6 +360,7 @@ sub connect_tls {
 
     my $class = delete $opt{tcp} ? 'Test::Goim::TcpClient'
                                  : 'Test::Goim::Client';
+    my $sni = delete $opt{sni};
 
     socketpair(my $ours, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC)
         or croak("socketpair: $!");
@@ -368,7 +370,8 @@ sub connect_tls {
         name => 's_client', dir => $self->{dir}, stdio => $theirs,
         out => "$self->{dir}/s_client.err",
         argv => ['/usr/bin/openssl', 's_client', '-quiet', '-nocommands',
-                 '-connect', "127.0.0.1:$port"]);
+                 '-connect', "127.0.0.1:$port",
+                 defined $sni ? ('-servername', $sni) : ()]);
 
     my $client = $class->new(socket => $ours, %opt);
     push @{$self->{clients}}, $client;
