@@ -21,7 +21,7 @@
 #include "goim.h"
 
 
-#define GOIM_CHANNEL_LAYOUT      2
+#define GOIM_CHANNEL_LAYOUT      3
 #define GOIM_CHANNEL_MAGIC       0x676f696d2d636831ULL  /* "goim-ch1" */
 
 #define GOIM_CHANNEL_SLOTS       1024  /* readers at the same time */
@@ -234,11 +234,12 @@ typedef struct {
  */
 #define GOIM_BOARD_CLASSES   32
 #define GOIM_BOARD_NAME      64   /* bytes of a name, zeros at its end */
-#define GOIM_BOARD_COUNTERS  4
+#define GOIM_BOARD_COUNTERS  8
 #define GOIM_MAIL_DATA       2024
 
 typedef struct {
-    char              name[GOIM_BOARD_NAME];  /* empty: no such class */
+    char              name[GOIM_BOARD_NAME];  /* empty: no such class; its
+                                                 first byte is stored last */
     _Atomic uint64_t  counters[GOIM_BOARD_COUNTERS];
 } goim_channel_class_t;
 
@@ -254,6 +255,10 @@ typedef struct {
     _Alignas(64) goim_channel_class_t  classes[GOIM_BOARD_CLASSES];
     goim_channel_mail_t  question;
     goim_channel_mail_t  answer;
+
+    /* by asker: its last question that was looked at, 1 added if this reader
+     * knew an answer; stored after it */
+    _Atomic uint64_t     acks[GOIM_CHANNEL_ROOM_SLOTS];
 } goim_channel_board_t;
 
 
@@ -261,6 +266,7 @@ typedef struct {
 typedef struct {
     _Alignas(64) _Atomic uint64_t  used;  /* slots at and above it were never
                                              taken */
+    _Atomic uint64_t  asked;  /* raised by a reader behind each question */
     goim_channel_slot_t  slot[GOIM_CHANNEL_SLOTS];
 
     _Alignas(64) goim_channel_room_t

@@ -28,6 +28,7 @@ typedef struct {
     uint32_t             index;    /* of the slot */
     int                  lock_fd;  /* holds the slot's lock */
     int                  pipe_fd;  /* readable when the reader is woken */
+    uint64_t             asked;    /* of the channel, when last looked at */
     goim_reader_lane_t   lanes[GOIM_CHANNEL_LANES];
 } goim_reader_t;
 
@@ -84,6 +85,11 @@ goim_reader_count(goim_reader_t *rd, uint32_t counter, uint64_t n)
 /* Its board, NULL: this slot has none. */
 goim_channel_board_t *goim_reader_board(goim_reader_t *rd);
 
+/* Names a class of its board, cut to what there is room for, and returns the
+ * class's counters; NULL: there is no such place. */
+_Atomic uint64_t *goim_reader_set_class(goim_reader_t *rd, uint32_t i,
+    const char *name, size_t len);
+
 /* Replaces a text of the own board; cuts what is longer than its place. */
 void goim_mail_write(goim_channel_mail_t *mail, uint64_t about,
     const uint8_t *data, size_t len);
@@ -95,6 +101,58 @@ void goim_mail_write(goim_channel_mail_t *mail, uint64_t about,
  */
 GOIM_MUSTCHECK int goim_mail_read(const goim_channel_mail_t *mail,
     uint64_t *seq, uint64_t *about, uint8_t *data, size_t *len);
+
+/*
+ * goim_reader_ask.c: a question to all other readers.  Each reader may have
+ * one at a time.  The others look at it when they are woken, and once a second
+ * at the latest; what they know is one text.
+ */
+typedef struct {
+    uint64_t  seq;      /* 0: nothing was asked */
+    uint8_t   waiting[GOIM_CHANNEL_ROOM_SLOTS];  /* 1: has still to look */
+    uint32_t  deaf;     /* readers that can't be asked: they have no board */
+} goim_question_t;
+
+/* Asks, and wakes the others.  GOIM_FULL: this slot has no board. */
+GOIM_MUSTCHECK int goim_reader_ask(goim_reader_t *rd, goim_question_t *q,
+    const uint8_t *data, size_t len);
+
+/*
+ * GOIM_OK: the answer, in a buffer of GOIM_MAIL_DATA bytes; GOIM_AGAIN: not
+ * all have looked; GOIM_INVALID: nobody knows; GOIM_FULL: somebody knew, but
+ * has answered another reader since: it is to be asked again.
+ */
+GOIM_MUSTCHECK int goim_reader_collect(goim_reader_t *rd, goim_question_t *q,
+    uint8_t *data, size_t *len);
+
+/* No answer is waited for any more. */
+void goim_reader_withdraw(goim_reader_t *rd, goim_question_t *q);
+
+/* Whether a question came since the last call; costs next to nothing. */
+static inline int
+goim_reader_is_asked(goim_reader_t *rd)
+{
+    uint64_t  asked;
+
+    asked = atomic_load_explicit(&rd->ch->slots->asked, memory_order_acquire);
+
+    if (asked == rd->asked) {
+        return 0;
+    }
+
+    rd->asked = asked;
+
+    return 1;
+}
+
+/* What this reader knows about a question, in a buffer of GOIM_MAIL_DATA
+ * bytes; returns its length, 0: nothing. */
+typedef size_t (*goim_reader_know_pt)(const uint8_t *question, size_t len,
+    uint8_t *answer);
+
+/* Answers all questions of others that were not looked at before. */
+void goim_reader_answer(goim_reader_t *rd, goim_reader_know_pt know);
+
 
 /*
  * Tells the others how many members a room has here.  GOIM_FULL: this slot has

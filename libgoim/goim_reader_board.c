@@ -20,6 +20,7 @@ goim_reader_board(goim_reader_t *rd)
 void
 goim_reader_clear_board(goim_reader_t *rd)
 {
+    uint32_t               i;
     goim_channel_board_t  *board;
 
     board = goim_reader_board(rd);
@@ -30,8 +31,39 @@ goim_reader_clear_board(goim_reader_t *rd)
 
     memset(board->classes, 0, sizeof(board->classes));
 
+    for (i = 0; i < GOIM_CHANNEL_ROOM_SLOTS; i++) {
+        atomic_store_explicit(&board->acks[i], 0, memory_order_relaxed);
+    }
+
     goim_mail_write(&board->question, 0, NULL, 0);
     goim_mail_write(&board->answer, 0, NULL, 0);
+}
+
+
+_Atomic uint64_t *
+goim_reader_set_class(goim_reader_t *rd, uint32_t i, const char *name,
+    size_t len)
+{
+    goim_channel_board_t  *board;
+    goim_channel_class_t  *class;
+
+    board = goim_reader_board(rd);
+
+    if (board == NULL || i >= GOIM_BOARD_CLASSES || len == 0) {
+        return NULL;
+    }
+
+    class = &board->classes[i];
+
+    if (len > GOIM_BOARD_NAME - 1) {
+        len = GOIM_BOARD_NAME - 1;
+    }
+
+    memcpy(class->name + 1, name + 1, len - 1);
+    atomic_thread_fence(memory_order_release);
+    class->name[0] = name[0];
+
+    return class->counters;
 }
 
 

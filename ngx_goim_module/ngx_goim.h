@@ -113,12 +113,16 @@ typedef enum {
 } ngx_goim_overflow_e;
 
 
-/* What a worker counts by room class, on its board: messages to rooms. */
+/* What a worker counts by room class, on its board. */
 typedef enum {
     NGX_GOIM_CLASS_DELIVERED = 0,
     NGX_GOIM_CLASS_DROP_BACKLOG,
     NGX_GOIM_CLASS_DROP_CLOSED,
-    NGX_GOIM_CLASS_DROP_NOMEM
+    NGX_GOIM_CLASS_DROP_NOMEM,
+    NGX_GOIM_CLASS_ROOM_FULL,
+    NGX_GOIM_CLASS_ROOMS,       /* gauge: rooms with members */
+    NGX_GOIM_CLASS_MEMBERS,     /* gauge */
+    NGX_GOIM_CLASS_COUNTERS     /* at most GOIM_BOARD_COUNTERS */
 } ngx_goim_class_counter_e;
 
 
@@ -219,6 +223,8 @@ struct ngx_goim_out_s {
     uint32_t                    messages;  /* pushes among the bytes */
     uint32_t                    saved;     /* bytes that were put in front, in
                                               addition to the queue's limit */
+    uint32_t                    saved_messages;
+    ngx_goim_room_class_t      *saved_class;  /* of their room */
     u_char                      data[1];
 };
 
@@ -757,6 +763,9 @@ ngx_int_t ngx_goim_send_flush(ngx_goim_conn_t *gc);
  */
 ngx_int_t ngx_goim_send_settle(ngx_goim_conn_t *gc);
 
+/* The queue's messages will not be sent: counts them. */
+void ngx_goim_send_drop(ngx_goim_conn_t *gc);
+
 /* Sends frames that many connections get, at once if nothing else is
  * pending; what is left is queued, or dropped and counted.  NGX_ERROR: the
  * connection is broken. */
@@ -924,6 +933,11 @@ void ngx_cdecl ngx_goim_page_print(ngx_goim_page_t *page, const char *fmt,
 void ngx_goim_page_string(ngx_goim_page_t *page, const u_char *data,
     size_t len);
 
+/* The same as the value of a Prometheus label; control characters become "?"
+ * as well. */
+void ngx_goim_page_label(ngx_goim_page_t *page, const u_char *data,
+    size_t len);
+
 /* The page as the response, with the status in headers_out; returns what a
  * content handler does. */
 ngx_int_t ngx_goim_page_send(ngx_http_request_t *r, ngx_goim_page_t *page,
@@ -951,15 +965,16 @@ uint64_t ngx_goim_status_silent_ms(goim_channel_lane_t *lane);
 typedef struct {
     u_char                      name[GOIM_BOARD_NAME];
     size_t                      len;
-    uint64_t                    counters[GOIM_BOARD_COUNTERS];
+    uint64_t                    counters[NGX_GOIM_CLASS_COUNTERS];
 } ngx_goim_status_class_t;
 
-/* Copies those of one slot; returns how many. */
+/* Copies those of one slot, each name once; returns how many. */
 ngx_uint_t ngx_goim_status_classes(goim_channel_t *ch, uint32_t slot,
     ngx_goim_status_class_t *classes);
 
 /* by ngx_goim_class_counter_e */
-extern const char *const  ngx_goim_class_counter_names[GOIM_BOARD_COUNTERS];
+extern const char *const  ngx_goim_class_counter_names[
+    NGX_GOIM_CLASS_COUNTERS];
 
 
 /* ngx_goim_query.c: one room, one key */

@@ -316,10 +316,7 @@ ngx_goim_conn_close(ngx_goim_conn_t *gc, ngx_goim_reason_e reason)
 
     ngx_goim_count(NGX_GOIM_CLOSED + gc->reason, 1);
 
-    if (gc->out && gc->out->messages) {
-        ngx_goim_count(NGX_GOIM_DROP_CLOSED, gc->out->messages);
-        gc->dropped += gc->out->messages;
-    }
+    ngx_goim_send_drop(gc);
 
     if (gc->state == NGX_GOIM_STATE_CLOSING) {
         ngx_goim_count(NGX_GOIM_CLOSING, (uint64_t) -1);

@@ -58,42 +58,73 @@ ngx_goim_page_print(ngx_goim_page_t *page, const char *fmt, ...)
 }
 
 
-void
-ngx_goim_page_string(ngx_goim_page_t *page, const u_char *data, size_t len)
+/* The length of the UTF-8 character at p, 0: there is none. */
+static size_t
+ngx_goim_page_character(const u_char *p, const u_char *last)
 {
-    u_char  *p, *next, *last;
+    size_t   n;
+    uint8_t  state;
 
-    p = (u_char *) data;
-    last = p + len;
+    state = GOIM_UTF8_START;
+
+    for (n = 1; p < last; n++) {
+        state = goim_utf8_check(state, p++, 1);
+
+        if (state == GOIM_UTF8_START) {
+            return n;
+        }
+
+        if (state == GOIM_UTF8_INVALID) {
+            break;
+        }
+    }
+
+    return 0;
+}
+
+
+/* control: what is printed for a control character. */
+static void
+ngx_goim_page_quote(ngx_goim_page_t *page, const u_char *p, size_t len,
+    const char *control)
+{
+    size_t         n;
+    const u_char  *last;
 
     ngx_goim_page_print(page, "\"");
 
-    for (/* void */; p < last; p = next) {
-        next = p + 1;
+    for (last = p + len; p < last; p += ngx_max(n, 1)) {
+        n = ngx_goim_page_character(p, last);
 
-        if (*p == '"' || *p == '\\') {
+        if (n == 0) {
+            ngx_goim_page_print(page, "?");
+
+        } else if (*p == '"' || *p == '\\') {
             ngx_goim_page_print(page, "\\%c", *p);
 
         } else if (*p < 0x20) {
-            ngx_goim_page_print(page, "\\u%04xd", *p);
-
-        } else if (*p < 0x80) {
-            ngx_goim_page_print(page, "%c", *p);
+            ngx_goim_page_print(page, control, *p);
 
         } else {
-            next = p;
-
-            if (ngx_utf8_decode(&next, last - p) <= 0x10ffff) {
-                ngx_goim_page_print(page, "%*s", (size_t) (next - p), p);
-
-            } else {
-                next = p + 1;
-                ngx_goim_page_print(page, "?");
-            }
+            ngx_goim_page_print(page, "%*s", n, p);
         }
     }
 
     ngx_goim_page_print(page, "\"");
+}
+
+
+void
+ngx_goim_page_string(ngx_goim_page_t *page, const u_char *data, size_t len)
+{
+    ngx_goim_page_quote(page, data, len, "\\u%04xd");
+}
+
+
+void
+ngx_goim_page_label(ngx_goim_page_t *page, const u_char *data, size_t len)
+{
+    ngx_goim_page_quote(page, data, len, "?");
 }
 
 

@@ -104,67 +104,62 @@ ngx_goim_prometheus_workers(ngx_goim_page_t *page)
 }
 
 
-/* In a label's value: quotes and backslashes, and no line's end. */
+/* The samples of one of the classes' counters. */
 static void
-ngx_goim_prometheus_label(ngx_goim_page_t *page, u_char *p, size_t len)
-{
-    for (/* void */; len; p++, len--) {
-        if (*p == '"' || *p == '\\') {
-            ngx_goim_page_print(page, "\\");
-        }
-
-        ngx_goim_page_print(page, "%c", *p < 0x20 ? '?' : *p);
-    }
-}
-
-
-static void
-ngx_goim_prometheus_class(ngx_goim_page_t *page, ngx_uint_t counter)
+ngx_goim_prometheus_class(ngx_goim_page_t *page, ngx_uint_t counter,
+    const char *metric, const char *reason)
 {
     ngx_uint_t                       i, k, n;
-    const char                      *name;
 
     static ngx_goim_status_class_t   classes[GOIM_BOARD_CLASSES];
-
-    name = ngx_goim_class_counter_names[counter];
 
     for (i = 0; i < page->nslots; i++) {
         n = ngx_goim_status_classes(ngx_goim_worker.channel, page->slots[i],
                                     classes);
 
         for (k = 0; k < n; k++) {
-            if (counter == NGX_GOIM_CLASS_DELIVERED) {
-                ngx_goim_page_print(page, "goim_class_delivered_total{");
-
-            } else {
-                ngx_goim_page_print(page, "goim_class_dropped_total"
-                                    "{reason=\"%s\",", name + 5);
-            }
-
-            ngx_goim_page_print(page, "slot=\"%uD\",class=\"",
-                                page->slots[i]);
-            ngx_goim_prometheus_label(page, classes[k].name, classes[k].len);
-            ngx_goim_page_print(page, "\"} %uL\n",
+            ngx_goim_page_print(page, "goim_class_%s{slot=\"%uD\",class=",
+                                metric, page->slots[i]);
+            ngx_goim_page_label(page, classes[k].name, classes[k].len);
+            ngx_goim_page_print(page, "%s%s%s} %uL\n",
+                                reason ? ",reason=\"" : "",
+                                reason ? reason : "", reason ? "\"" : "",
                                 classes[k].counters[counter]);
         }
     }
 }
 
 
-/* Messages to rooms, by the class that a room belongs to. */
+/* By the class that a room belongs to; drops are one metric. */
 static void
 ngx_goim_prometheus_classes(ngx_goim_page_t *page)
 {
     ngx_uint_t  i;
 
     ngx_goim_page_print(page, "# TYPE goim_class_delivered_total counter\n");
-    ngx_goim_prometheus_class(page, NGX_GOIM_CLASS_DELIVERED);
+    ngx_goim_prometheus_class(page, NGX_GOIM_CLASS_DELIVERED,
+                              "delivered_total", NULL);
 
     ngx_goim_page_print(page, "# TYPE goim_class_dropped_total counter\n");
 
-    for (i = NGX_GOIM_CLASS_DELIVERED + 1; i < GOIM_BOARD_COUNTERS; i++) {
-        ngx_goim_prometheus_class(page, i);
+    for (i = NGX_GOIM_CLASS_DROP_BACKLOG;
+         i <= NGX_GOIM_CLASS_DROP_NOMEM;
+         i++)
+    {
+        ngx_goim_prometheus_class(page, i, "dropped_total",
+                                  ngx_goim_class_counter_names[i]
+                                  + sizeof("drop_") - 1);
     }
+
+    ngx_goim_page_print(page, "# TYPE goim_class_room_full_total counter\n");
+    ngx_goim_prometheus_class(page, NGX_GOIM_CLASS_ROOM_FULL,
+                              "room_full_total", NULL);
+
+    ngx_goim_page_print(page, "# TYPE goim_class_rooms gauge\n");
+    ngx_goim_prometheus_class(page, NGX_GOIM_CLASS_ROOMS, "rooms", NULL);
+
+    ngx_goim_page_print(page, "# TYPE goim_class_members gauge\n");
+    ngx_goim_prometheus_class(page, NGX_GOIM_CLASS_MEMBERS, "members", NULL);
 }
 
 

@@ -126,6 +126,7 @@ ngx_goim_room_get(ngx_str_t *name, ngx_log_t *log)
 
     ngx_goim_room_n++;
     ngx_goim_count(NGX_GOIM_ROOMS, 1);
+    ngx_goim_count_class(room->class, NGX_GOIM_CLASS_ROOMS, 1);
 
     return room;
 }
@@ -161,10 +162,11 @@ ngx_goim_room_destroy(ngx_goim_room_t *room)
         ngx_free(room->members);
     }
 
-    ngx_free(room);
-
     ngx_goim_room_n--;
     ngx_goim_count(NGX_GOIM_ROOMS, (uint64_t) -1);
+    ngx_goim_count_class(room->class, NGX_GOIM_CLASS_ROOMS, (uint64_t) -1);
+
+    ngx_free(room);
 }
 
 
@@ -251,6 +253,7 @@ ngx_goim_room_admits(ngx_str_t *name)
     }
 
     ngx_goim_count(NGX_GOIM_ROOM_FULL, 1);
+    ngx_goim_count_class(class, NGX_GOIM_CLASS_ROOM_FULL, 1);
 
     return 0;
 }
@@ -282,6 +285,7 @@ ngx_goim_room_join(ngx_goim_conn_t *gc, ngx_str_t *name)
     room->members[room->nmembers++] = gc;
 
     room->nspeak[gc->transport]++;
+    ngx_goim_count_class(room->class, NGX_GOIM_CLASS_MEMBERS, 1);
 
     gc->pos = room->logs[gc->transport].end;
     gc->seen = room->logs[gc->transport].messages;
@@ -309,6 +313,7 @@ ngx_goim_room_leave(ngx_goim_conn_t *gc)
     (void) ngx_goim_send_settle(gc);
 
     room->nspeak[gc->transport]--;
+    ngx_goim_count_class(room->class, NGX_GOIM_CLASS_MEMBERS, (uint64_t) -1);
 
     last = room->members[--room->nmembers];
     room->members[gc->room_index] = last;

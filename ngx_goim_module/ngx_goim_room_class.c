@@ -253,40 +253,24 @@ ngx_goim_room_class_find(ngx_http_goim_main_conf_t *gmcf, u_char *name,
 }
 
 
-static void
-ngx_goim_room_class_begin(ngx_goim_room_class_t *class, const char *name,
-    size_t len, goim_channel_class_t *place)
-{
-    ngx_queue_init(&class->waiting);
-
-    if (place == NULL) {
-        return;
-    }
-
-    ngx_memcpy(place->name, name, ngx_min(len, GOIM_BOARD_NAME - 1));
-
-    class->counters = place->counters;
-}
-
-
 void
 ngx_goim_room_class_init(ngx_http_goim_main_conf_t *gmcf)
 {
-    ngx_uint_t              i;
-    goim_channel_board_t   *board;
+    ngx_uint_t              i, n;
     ngx_goim_room_class_t  *class;
 
-    board = ngx_goim_worker.reader
-            ? goim_reader_board(ngx_goim_worker.reader) : NULL;
+    n = gmcf->classes.nelts;
 
-    class = gmcf->classes.elts;
+    for (i = 0; i <= n; i++) {
+        class = i < n ? (ngx_goim_room_class_t *) gmcf->classes.elts + i
+                      : &gmcf->default_class;
 
-    for (i = 0; i < gmcf->classes.nelts; i++) {
-        ngx_goim_room_class_begin(&class[i], (char *) class[i].pattern.data,
-                                  class[i].pattern.len,
-                                  board ? &board->classes[i] : NULL);
+        ngx_queue_init(&class->waiting);
+
+        if (ngx_goim_worker.reader) {
+            class->counters = goim_reader_set_class(ngx_goim_worker.reader, i,
+                                               (char *) class->pattern.data,
+                                               class->pattern.len);
+        }
     }
-
-    ngx_goim_room_class_begin(&gmcf->default_class, "*", 1,
-                              board ? &board->classes[i] : NULL);
 }

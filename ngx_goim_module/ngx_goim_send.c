@@ -54,11 +54,15 @@ ngx_goim_send_reserve(ngx_goim_out_t **out, size_t len)
     n->size = size;
     n->messages = 0;
     n->saved = 0;
+    n->saved_messages = 0;
+    n->saved_class = NULL;
 
     if (o) {
         ngx_memcpy(n->data, o->data + o->start, used);
         n->messages = o->messages;
         n->saved = o->saved;
+        n->saved_messages = o->saved_messages;
+        n->saved_class = o->saved_class;
         ngx_free(o);
     }
 
@@ -167,16 +171,42 @@ ngx_goim_send_control(ngx_goim_conn_t *gc, ngx_uint_t opcode,
 }
 
 
+/* All of the queue's messages; those that were saved are a room's. */
+static void
+ngx_goim_send_count_out(ngx_goim_out_t *out, ngx_uint_t counter,
+    ngx_uint_t class_counter)
+{
+    if (out->messages) {
+        ngx_goim_count(counter, out->messages);
+    }
+
+    if (out->saved_messages) {
+        ngx_goim_count_class(out->saved_class, class_counter,
+                             out->saved_messages);
+    }
+}
+
+
+void
+ngx_goim_send_drop(ngx_goim_conn_t *gc)
+{
+    if (gc->out) {
+        ngx_goim_send_count_out(gc->out, NGX_GOIM_DROP_CLOSED,
+                                NGX_GOIM_CLASS_DROP_CLOSED);
+        gc->dropped += gc->out->messages;
+    }
+}
+
+
 static void
 ngx_goim_send_used_out(ngx_goim_conn_t *gc, size_t n)
 {
     gc->out->start += n;
 
     if (gc->out->start == gc->out->end) {
-        if (gc->out->messages) {
-            ngx_goim_count(NGX_GOIM_DELIVERED, gc->out->messages);
-            gc->sent += gc->out->messages;
-        }
+        ngx_goim_send_count_out(gc->out, NGX_GOIM_DELIVERED,
+                                NGX_GOIM_CLASS_DELIVERED);
+        gc->sent += gc->out->messages;
 
         ngx_free(gc->out);
         gc->out = NULL;
@@ -293,13 +323,11 @@ ngx_goim_send_save_due(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
 
     messages = ngx_goim_log_messages(b, gc->pos + gc->due);
 
-    /* counted as delivered, or dropped, with the rest of the queue, which
-     * belongs to no room */
-
-    ngx_goim_count_class(gc->room->class, NGX_GOIM_CLASS_DELIVERED,
-                         (uint32_t) (messages - gc->seen));
+    /* a frame is started only when nothing of this kind is queued */
 
     gc->out->saved = gc->due;
+    gc->out->saved_messages = messages - gc->seen;
+    gc->out->saved_class = gc->room->class;
     gc->out->messages += messages - gc->seen;
     gc->seen = messages;
 

@@ -58,11 +58,15 @@ const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
 };
 
 
-const char *const  ngx_goim_class_counter_names[GOIM_BOARD_COUNTERS] = {
+const char *const  ngx_goim_class_counter_names[
+    NGX_GOIM_CLASS_COUNTERS] = {
     "delivered",
     "drop_backlog",
     "drop_closed",
-    "drop_nomem"
+    "drop_nomem",
+    "room_full",
+    "rooms",
+    "members"
 };
 
 
@@ -161,13 +165,42 @@ ngx_goim_status_workers(ngx_goim_page_t *page, goim_channel_t *ch)
 }
 
 
+/* Adds a class to those of the same name, or behind all others if there is
+ * room for max; returns how many there are then. */
+static ngx_uint_t
+ngx_goim_status_add_class(ngx_goim_status_class_t *sum, ngx_uint_t n,
+    ngx_uint_t max, ngx_goim_status_class_t *class)
+{
+    ngx_uint_t  i, k;
+
+    for (i = 0; i < n; i++) {
+        if (sum[i].len == class->len
+            && ngx_memcmp(sum[i].name, class->name, class->len) == 0)
+        {
+            for (k = 0; k < NGX_GOIM_CLASS_COUNTERS; k++) {
+                sum[i].counters[k] += class->counters[k];
+            }
+
+            return n;
+        }
+    }
+
+    if (n < max) {
+        sum[n++] = *class;
+    }
+
+    return n;
+}
+
+
+/* Names that were cut may be the same; so is "*", if there is such a block. */
 ngx_uint_t
 ngx_goim_status_classes(goim_channel_t *ch, uint32_t slot,
     ngx_goim_status_class_t *classes)
 {
-    ngx_uint_t               i, k, n;
-    goim_channel_class_t    *c;
-    ngx_goim_status_class_t *sc;
+    ngx_uint_t                i, k, n;
+    goim_channel_class_t     *c;
+    ngx_goim_status_class_t   class;
 
     if (slot >= GOIM_CHANNEL_ROOM_SLOTS) {
         return 0;
@@ -175,51 +208,18 @@ ngx_goim_status_classes(goim_channel_t *ch, uint32_t slot,
 
     for (i = 0, n = 0; i < GOIM_BOARD_CLASSES; i++) {
         c = &ch->slots->boards[slot].classes[i];
-        sc = &classes[n];
 
-        ngx_memcpy(sc->name, c->name, GOIM_BOARD_NAME);
-        sc->len = strnlen((char *) sc->name, GOIM_BOARD_NAME);
+        ngx_memcpy(class.name, c->name, GOIM_BOARD_NAME);
+        class.len = strnlen((char *) class.name, GOIM_BOARD_NAME);
 
-        for (k = 0; k < GOIM_BOARD_COUNTERS; k++) {
-            sc->counters[k] = atomic_load_explicit(&c->counters[k],
-                                                   memory_order_relaxed);
+        for (k = 0; k < NGX_GOIM_CLASS_COUNTERS; k++) {
+            class.counters[k] = atomic_load_explicit(&c->counters[k],
+                                                     memory_order_relaxed);
         }
 
-        n += sc->len != 0;
-    }
-
-    return n;
-}
-
-
-/* Adds up classes of the same name; beyond the table none is shown. */
-static ngx_uint_t
-ngx_goim_status_add_classes(ngx_goim_status_class_t *sum, ngx_uint_t n,
-    ngx_goim_status_class_t *classes, ngx_uint_t nclasses)
-{
-    ngx_uint_t  i, k, at;
-
-    for (i = 0; i < nclasses; i++) {
-
-        for (at = 0; at < n; at++) {
-            if (sum[at].len == classes[i].len
-                && ngx_memcmp(sum[at].name, classes[i].name, sum[at].len) == 0)
-            {
-                break;
-            }
-        }
-
-        if (at == n) {
-            if (n == 2 * GOIM_BOARD_CLASSES) {
-                continue;
-            }
-
-            sum[n++] = classes[i];
-            continue;
-        }
-
-        for (k = 0; k < GOIM_BOARD_COUNTERS; k++) {
-            sum[at].counters[k] += classes[i].counters[k];
+        if (class.len) {
+            n = ngx_goim_status_add_class(classes, n, GOIM_BOARD_CLASSES,
+                                          &class);
         }
     }
 
@@ -230,7 +230,7 @@ ngx_goim_status_add_classes(ngx_goim_status_class_t *sum, ngx_uint_t n,
 static void
 ngx_goim_status_room_classes(ngx_goim_page_t *page, goim_channel_t *ch)
 {
-    ngx_uint_t                       i, k, n;
+    ngx_uint_t                       i, k, n, nclasses;
 
     static ngx_goim_status_class_t   sum[2 * GOIM_BOARD_CLASSES];
     static ngx_goim_status_class_t   classes[GOIM_BOARD_CLASSES];
@@ -238,8 +238,12 @@ ngx_goim_status_room_classes(ngx_goim_page_t *page, goim_channel_t *ch)
     n = 0;
 
     for (i = 0; i < page->nslots; i++) {
-        k = ngx_goim_status_classes(ch, page->slots[i], classes);
-        n = ngx_goim_status_add_classes(sum, n, classes, k);
+        nclasses = ngx_goim_status_classes(ch, page->slots[i], classes);
+
+        for (k = 0; k < nclasses; k++) {
+            n = ngx_goim_status_add_class(sum, n, 2 * GOIM_BOARD_CLASSES,
+                                          &classes[k]);
+        }
     }
 
     ngx_goim_page_print(page, ",\"room_classes\":[");
@@ -248,7 +252,7 @@ ngx_goim_status_room_classes(ngx_goim_page_t *page, goim_channel_t *ch)
         ngx_goim_page_print(page, "%s{\"pattern\":", i ? "," : "");
         ngx_goim_page_string(page, sum[i].name, sum[i].len);
 
-        for (k = 0; k < GOIM_BOARD_COUNTERS; k++) {
+        for (k = 0; k < NGX_GOIM_CLASS_COUNTERS; k++) {
             ngx_goim_page_print(page, ",\"%s\":%uL",
                                 ngx_goim_class_counter_names[k],
                                 sum[i].counters[k]);

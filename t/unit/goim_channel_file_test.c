@@ -443,9 +443,9 @@ test_channel_sees_no_generation_in_other_names(void **state)
     uint64_t  list[8];
 
     const char *const  names[] = {
-        ".2.", ".2.0", ".2.07", ".2. 7", ".2.+7", ".2.7x", ".2.-7", "2.7",
-        ".2.9999999999999999999", ".02.7", ".2.7.d", ".3.7", ".2.7.8", ".new",
-        ".2.18446744073709551616", "x.2.7", ".99999999999.7"
+        ".3.", ".3.0", ".3.07", ".3. 7", ".3.+7", ".3.7x", ".3.-7", "3.7",
+        ".3.9999999999999999999", ".03.7", ".3.7.d", ".4.7", ".3.7.8", ".new",
+        ".3.18446744073709551616", "x.3.7", ".99999999999.7"
     };
 
     (void) state;
@@ -551,9 +551,9 @@ test_channel_clears_pipes_without_a_file(void **state)
     (void) state;
 
     fx_folder(&fx);
-    snprintf(name, sizeof(name), "%s.2.5.d", fx.path);
+    snprintf(name, sizeof(name), "%s.3.5.d", fx.path);
     assert_int_equal(mkdir(name, 0700), 0);
-    snprintf(name, sizeof(name), "%s.2.5.d/3", fx.path);
+    snprintf(name, sizeof(name), "%s.3.5.d/3", fx.path);
     assert_int_equal(mkfifo(name, 0600), 0);
     snprintf(name, sizeof(name), "%s.new", fx.path);
     close(open(name, O_RDWR | O_CREAT, 0600));
@@ -643,16 +643,18 @@ test_channel_layout_is_what_the_document_says(void **state)
     assert_int_equal(sizeof(goim_channel_slot_t), 1088);
     assert_int_equal(offsetof(goim_channel_slot_t, cursors), 64);
     assert_int_equal(offsetof(goim_channel_slot_t, counters), 576);
+    assert_int_equal(offsetof(goim_channel_slots_t, asked), 8);
     assert_int_equal(offsetof(goim_channel_slots_t, slot), 64);
     assert_int_equal(offsetof(goim_channel_slots_t, rooms), 1114176);
     assert_int_equal(sizeof(goim_channel_room_t), 16);
     assert_int_equal(offsetof(goim_channel_slots_t, boards), 3211328);
-    assert_int_equal(sizeof(goim_channel_class_t), 96);
+    assert_int_equal(sizeof(goim_channel_class_t), 128);
     assert_int_equal(offsetof(goim_channel_mail_t, data), 20);
     assert_int_equal(sizeof(goim_channel_mail_t), 2048);
-    assert_int_equal(offsetof(goim_channel_board_t, question), 3072);
-    assert_int_equal(offsetof(goim_channel_board_t, answer), 5120);
-    assert_int_equal(sizeof(goim_channel_board_t), 7168);
+    assert_int_equal(offsetof(goim_channel_board_t, question), 4096);
+    assert_int_equal(offsetof(goim_channel_board_t, answer), 6144);
+    assert_int_equal(offsetof(goim_channel_board_t, acks), 8192);
+    assert_int_equal(sizeof(goim_channel_board_t), 9216);
     assert_int_equal(offsetof(goim_channel_lane_t, alive_ms), 64);
     assert_int_equal(offsetof(goim_channel_lane_t, counters), 128);
     assert_int_equal(offsetof(goim_channel_lane_t, judge), 384);
@@ -663,7 +665,7 @@ test_channel_layout_is_what_the_document_says(void **state)
 
     goim_channel_geometry(&g, 2, 1 << 20);
     assert_int_equal(g.slots_at, 65536);
-    assert_int_equal(g.slots_size, 64 * 65536);
+    assert_int_equal(g.slots_size, 68 * 65536);
     assert_int_equal(g.lanes_at, g.slots_at + g.slots_size);
     assert_int_equal(g.index_at, 126976);
     assert_int_equal(g.index_buckets, 128);
