@@ -983,7 +983,8 @@ extern const char *const  ngx_goim_class_counter_names[
  * neither. */
 ngx_int_t ngx_goim_query_handler(ngx_http_request_t *r);
 
-/* Once a second: answers what another worker has asked. */
+/* Woken: answers what other workers have asked, and reads what they have
+ * answered. */
 void ngx_goim_query_look(void);
 
 

@@ -356,6 +356,7 @@ ngx_goim_channel_turn_handler(ngx_event_t *ev)
     }
 
     goim_reader_wake(ngx_goim_worker.reader);
+    ngx_goim_query_look();
 
     if (!ngx_goim_sweep_pending()) {
         ngx_goim_channel_ahead = 0;
@@ -425,7 +426,6 @@ static void
 ngx_goim_channel_look_handler(ngx_event_t *ev)
 {
     ngx_goim_channel_turn_handler(&ngx_goim_channel_turn_event);
-    ngx_goim_query_look();
 
     ngx_add_timer(ev, 1000);
 }

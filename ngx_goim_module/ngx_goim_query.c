@@ -1,16 +1,17 @@
 
 /*
  * The status of one room (?room=) and of one key (?key=).  A key's connection
- * lives on one worker: the others are asked through the channel's boards, and
- * look there once a second.
+ * lives on one worker: who is asked for it asks the others, one question after
+ * the other.
  */
 
 
 #include "ngx_goim.h"
 
 
-#define NGX_GOIM_QUERY_WAIT     3000  /* ms for all others to have looked */
-#define NGX_GOIM_QUERY_POLL     50    /* ms between looks at their answers */
+#define NGX_GOIM_QUERY_WAIT     2500  /* ms for all others to have looked: they
+                                         do once a second, if not woken */
+#define NGX_GOIM_QUERY_MAX      64    /* requests that wait for an answer */
 #define NGX_GOIM_QUERY_ACCEPTS  400   /* of them are told */
 
 
@@ -32,24 +33,26 @@ typedef struct {
 } ngx_goim_query_answer_t;
 
 
-/* The one question that this worker may have at a time. */
+/* A request that waits for an answer; in its pool. */
 typedef struct {
-    ngx_http_request_t         *request;   /* NULL: none */
-    ngx_str_t                   key;       /* in the request's pool */
-    ngx_event_t                 event;
-    ngx_msec_t                  end;
-    uint64_t                    about;     /* what answers to it carry */
+    ngx_queue_t                 queue;
+    ngx_http_request_t         *request;
+    ngx_str_t                   key;
+    ngx_uint_t                  done;      /* it is in no queue any more */
 } ngx_goim_query_t;
 
 
-static void ngx_goim_query_poll_handler(ngx_event_t *ev);
+static size_t ngx_goim_query_know(const uint8_t *key, size_t len,
+    uint8_t *answer);
+static void ngx_goim_query_next(void);
+static void ngx_goim_query_timeout_handler(ngx_event_t *ev);
 static void ngx_goim_query_cleanup(void *data);
 
 
-static ngx_goim_query_t  ngx_goim_query;
-
-/* of each slot's question: the last one seen */
-static uint64_t          ngx_goim_query_seen[GOIM_CHANNEL_ROOM_SLOTS];
+static ngx_queue_t       ngx_goim_query_queue;  /* its head has asked */
+static ngx_uint_t        ngx_goim_query_n;
+static goim_question_t   ngx_goim_query_question;
+static ngx_event_t       ngx_goim_query_event;
 
 static u_char            ngx_goim_query_buf[GOIM_MAIL_DATA];
 
@@ -277,49 +280,53 @@ ngx_goim_query_answered(ngx_http_request_t *r, ngx_str_t *key, u_char *data,
 
 /* A key: asking the others */
 
+static ngx_goim_query_t *
+ngx_goim_query_head(void)
+{
+    ngx_queue_t  *q;
+
+    q = ngx_queue_head(&ngx_goim_query_queue);
+
+    return ngx_queue_data(q, ngx_goim_query_t, queue);
+}
+
+
 static ngx_int_t
 ngx_goim_query_ask(ngx_http_request_t *r, ngx_str_t *key)
 {
-    uint64_t               slot;
-    ngx_http_cleanup_t    *cln;
-    goim_channel_board_t  *board;
+    ngx_goim_query_t    *query;
+    ngx_http_cleanup_t  *cln;
 
-    static uint64_t        number;
-
-    board = goim_reader_board(ngx_goim_worker.reader);
-
-    if (board == NULL) {
+    if (ngx_goim_query_n == NGX_GOIM_QUERY_MAX) {
         return ngx_goim_query_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                    "too many workers to ask");
+                                    "too many questions at once, try again");
     }
 
-    cln = ngx_http_cleanup_add(r, 0);
+    cln = ngx_http_cleanup_add(r, sizeof(ngx_goim_query_t));
     if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     cln->handler = ngx_goim_query_cleanup;
-    cln->data = r;
 
-    slot = ngx_goim_worker.reader->index;
+    query = cln->data;
+    query->request = r;
+    query->key = *key;
+    query->done = 0;
 
-    ngx_goim_query.request = r;
-    ngx_goim_query.key = *key;
+    if (ngx_goim_query_event.handler == NULL) {
+        ngx_queue_init(&ngx_goim_query_queue);
 
-    /* boards still show answers to those that had the slot before */
+        ngx_goim_query_event.handler = ngx_goim_query_timeout_handler;
+        ngx_goim_query_event.data = ngx_goim_worker.pipe;
+        ngx_goim_query_event.log = ngx_goim_worker.cycle->log;
+    }
 
-    ngx_goim_query.about = slot << 48 | ((ngx_goim_worker.epoch + ++number)
-                                         & 0xffffffffffff);
-    ngx_goim_query.end = ngx_current_msec + NGX_GOIM_QUERY_WAIT;
+    ngx_queue_insert_tail(&ngx_goim_query_queue, &query->queue);
 
-    ngx_goim_query.event.handler = ngx_goim_query_poll_handler;
-    ngx_goim_query.event.data = r->connection;
-    ngx_goim_query.event.log = r->connection->log;
-
-    goim_mail_write(&board->question, ngx_goim_query.about, key->data,
-                    key->len);
-
-    ngx_add_timer(&ngx_goim_query.event, NGX_GOIM_QUERY_POLL);
+    if (ngx_goim_query_n++ == 0) {
+        ngx_goim_query_next();
+    }
 
     r->main->count++;
 
@@ -327,110 +334,217 @@ ngx_goim_query_ask(ngx_http_request_t *r, ngx_str_t *key)
 }
 
 
-/* The request ends, maybe long after its answer: the question may be another
- * one's by then. */
+/* Asks the question of the first in the queue, which is never answered from
+ * here: its request may be in its content phase. */
 static void
-ngx_goim_query_cleanup(void *data)
+ngx_goim_query_next(void)
 {
-    if (ngx_goim_query.request != data) {
+    ngx_goim_query_t  *query;
+
+    query = ngx_goim_query_head();
+
+    if (goim_reader_ask(ngx_goim_worker.reader, &ngx_goim_query_question,
+                        query->key.data, query->key.len)
+        != GOIM_OK)
+    {
+        ngx_goim_query_question.deaf = 1;
+    }
+
+    /* a question that is asked again has no longer time for it */
+
+    if (!ngx_goim_query_event.timer_set) {
+        ngx_add_timer(&ngx_goim_query_event, NGX_GOIM_QUERY_WAIT);
+    }
+
+    /* nobody may be there to wake us */
+
+    ngx_post_event(&ngx_goim_query_event, &ngx_posted_next_events);
+}
+
+
+/* Out of the queue; if it was the first one the next has its turn. */
+static void
+ngx_goim_query_leave(ngx_goim_query_t *query)
+{
+    ngx_uint_t  first;
+
+    first = query == ngx_goim_query_head();
+
+    query->done = 1;
+    ngx_queue_remove(&query->queue);
+    ngx_goim_query_n--;
+
+    if (!first) {
         return;
     }
 
-    if (ngx_goim_query.event.timer_set) {
-        ngx_del_timer(&ngx_goim_query.event);
+    goim_reader_withdraw(ngx_goim_worker.reader, &ngx_goim_query_question);
+
+    if (ngx_goim_query_event.timer_set) {
+        ngx_del_timer(&ngx_goim_query_event);
     }
 
-    ngx_goim_query.request = NULL;
+    if (ngx_goim_query_event.posted) {
+        ngx_delete_posted_event(&ngx_goim_query_event);
+    }
+
+    if (ngx_goim_query_n) {
+        ngx_goim_query_next();
+    }
+}
+
+
+/* The request ends, maybe long after its answer, maybe before. */
+static void
+ngx_goim_query_cleanup(void *data)
+{
+    ngx_goim_query_t  *query = data;
+
+    if (!query->done) {
+        ngx_goim_query_leave(query);
+    }
+}
+
+
+/* Who was asked, lives, and has not looked: it is stopped, or busy. */
+static ngx_int_t
+ngx_goim_query_unanswered(ngx_http_request_t *r, goim_question_t *q)
+{
+    uint32_t              i;
+    ngx_uint_t            n;
+    ngx_goim_page_t       page;
+    goim_channel_slot_t  *slot;
+
+    n = 0;
+
+    ngx_goim_query_page(r, &page);
+    ngx_goim_page_print(&page, "{\"error\":\"not all workers have answered\","
+                        "\"not_asked\":%uD,\"silent\":[", q->deaf);
+
+    for (i = 0; i < GOIM_CHANNEL_ROOM_SLOTS; i++) {
+        if (q->waiting[i]
+            && goim_channel_slot_is_held(ngx_goim_worker.channel, i))
+        {
+            slot = &ngx_goim_worker.channel->slots->slot[i];
+            ngx_goim_page_print(&page, "%s%uL", n++ ? "," : "",
+                                atomic_load(&slot->pid));
+        }
+    }
+
+    ngx_goim_page_print(&page, "]}\n");
+
+    if (n + q->deaf == 0) {
+        return ngx_goim_query_error(r, NGX_HTTP_NOT_FOUND,
+                                    "no worker has this key");
+    }
+
+    return ngx_goim_query_send(r, &page, NGX_HTTP_GATEWAY_TIME_OUT);
 }
 
 
 static void
-ngx_goim_query_finish(ngx_int_t rc)
+ngx_goim_query_look_at_answers(ngx_uint_t timedout)
 {
+    size_t               len;
+    ngx_int_t            rc;
+    goim_question_t      question;
+    ngx_goim_query_t    *query;
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
-    r = ngx_goim_query.request;
-    c = r->connection;
+    query = ngx_goim_query_head();
 
-    ngx_goim_query.request = NULL;
+    switch (goim_reader_collect(ngx_goim_worker.reader,
+                                &ngx_goim_query_question, ngx_goim_query_buf,
+                                &len))
+    {
+
+    case GOIM_OK:
+        rc = NGX_OK;
+        break;
+
+    case GOIM_AGAIN:
+        if (!timedout) {
+            return;
+        }
+
+        rc = NGX_DECLINED;
+        break;
+
+    case GOIM_FULL:
+        if (!timedout) {
+            ngx_goim_query_next();
+            return;
+        }
+
+        /* fall through */
+
+    default:
+        rc = NGX_DECLINED;
+    }
+
+    r = query->request;
+    c = r->connection;
+    question = ngx_goim_query_question;
+
+    ngx_goim_query_leave(query);
+
+    rc = rc == NGX_OK
+         ? ngx_goim_query_answered(r, &query->key, ngx_goim_query_buf, len)
+         : ngx_goim_query_unanswered(r, &question);
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
 }
 
 
-/* Some worker's answer to our question, in the buffer. */
-static ngx_int_t
-ngx_goim_query_collect(size_t *len)
+static void
+ngx_goim_query_timeout_handler(ngx_event_t *ev)
 {
-    uint32_t               i, used;
-    uint64_t               seq, about;
-    goim_channel_board_t  *boards;
+    ngx_uint_t  timedout;
 
-    boards = ngx_goim_worker.channel->slots->boards;
-    used = goim_channel_slots_used(ngx_goim_worker.channel);
+    timedout = ev->timedout;
+    ev->timedout = 0;
 
-    for (i = 0; i < used && i < GOIM_CHANNEL_ROOM_SLOTS; i++) {
-        if (i != ngx_goim_worker.reader->index
-            && goim_mail_read(&boards[i].answer, &seq, &about,
-                              ngx_goim_query_buf, len)
-               == GOIM_OK
-            && about == ngx_goim_query.about)
-        {
-            return NGX_OK;
-        }
+    if (ngx_goim_worker.reader && ngx_goim_query_n) {
+        ngx_goim_query_look_at_answers(timedout);
     }
-
-    return NGX_AGAIN;
 }
 
 
-static void
-ngx_goim_query_poll_handler(ngx_event_t *ev)
+void
+ngx_goim_query_look(void)
 {
-    size_t               len;
-    ngx_http_request_t  *r;
-
-    r = ngx_goim_query.request;
-
-    if (ngx_goim_worker.reader && ngx_goim_query_collect(&len) == NGX_OK) {
-        ngx_goim_query_finish(ngx_goim_query_answered(r, &ngx_goim_query.key,
-                                                      ngx_goim_query_buf,
-                                                      len));
-        return;
+    if (goim_reader_is_asked(ngx_goim_worker.reader)) {
+        goim_reader_answer(ngx_goim_worker.reader, ngx_goim_query_know);
     }
 
-    if ((ngx_msec_int_t) (ngx_goim_query.end - ngx_current_msec) <= 0) {
-        ngx_goim_query_finish(ngx_goim_query_error(r, NGX_HTTP_NOT_FOUND,
-                                                   "no worker has this key"));
-        return;
+    if (ngx_goim_query_n) {
+        ngx_goim_query_look_at_answers(0);
     }
+}
 
-    ngx_add_timer(ev, NGX_GOIM_QUERY_POLL);
+
+static size_t
+ngx_goim_query_know(const uint8_t *key, size_t len, uint8_t *answer)
+{
+    ngx_goim_conn_t  *gc;
+
+    gc = ngx_goim_key_find(key, len);
+
+    return gc ? ngx_goim_query_describe(gc, answer) : 0;
 }
 
 
 static ngx_int_t
 ngx_goim_query_key(ngx_http_request_t *r, ngx_str_t *key)
 {
-    size_t            len;
-    ngx_goim_conn_t  *gc;
+    size_t  len;
 
-    gc = ngx_goim_key_find(key->data, key->len);
+    len = ngx_goim_query_know(key->data, key->len, ngx_goim_query_buf);
 
-    if (gc) {
-        len = ngx_goim_query_describe(gc, ngx_goim_query_buf);
-        return ngx_goim_query_answered(r, key, ngx_goim_query_buf, len);
-    }
-
-    if (ngx_goim_query.request) {
-        return ngx_goim_query_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                    "this worker asks about another key, "
-                                    "try again");
-    }
-
-    return ngx_goim_query_ask(r, key);
+    return len ? ngx_goim_query_answered(r, key, ngx_goim_query_buf, len)
+               : ngx_goim_query_ask(r, key);
 }
 
 
@@ -460,50 +574,4 @@ ngx_goim_query_handler(ngx_http_request_t *r)
     }
 
     return rc == NGX_DECLINED ? rc : NGX_HTTP_INTERNAL_SERVER_ERROR;
-}
-
-
-/*
- * One answer a look: an asker has seen it, or has given up, when the next one
- * takes its place.
- */
-void
-ngx_goim_query_look(void)
-{
-    size_t                 len;
-    uint32_t               i, used;
-    uint64_t               seq, about;
-    ngx_goim_conn_t       *gc;
-    goim_channel_board_t  *boards, *own;
-
-    if (ngx_goim_worker.reader == NULL) {
-        return;
-    }
-
-    own = goim_reader_board(ngx_goim_worker.reader);
-    boards = ngx_goim_worker.channel->slots->boards;
-    used = goim_channel_slots_used(ngx_goim_worker.channel);
-
-    for (i = 0; own && i < used && i < GOIM_CHANNEL_ROOM_SLOTS; i++) {
-
-        if (goim_mail_read(&boards[i].question, &seq, &about,
-                           ngx_goim_query_buf, &len)
-            != GOIM_OK
-            || seq == ngx_goim_query_seen[i])
-        {
-            continue;
-        }
-
-        ngx_goim_query_seen[i] = seq;
-
-        gc = ngx_goim_key_find(ngx_goim_query_buf, len);
-        if (gc == NULL) {
-            continue;
-        }
-
-        len = ngx_goim_query_describe(gc, ngx_goim_query_buf);
-        goim_mail_write(&own->answer, about, ngx_goim_query_buf, len);
-
-        return;
-    }
 }

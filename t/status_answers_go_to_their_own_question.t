@@ -1,6 +1,6 @@
-# A question about a key gets its own answer: that of a request which is done
-# but not yet gone ends no other one's, and what was answered to a worker that
-# has died is not taken for an answer to its successor.
+# A question about a key gets its own answer: a request which is done but not yet
+# gone ends no other one's, and what was answered to a worker that has died is
+# not taken for an answer to its successor.
 
 use strict;
 use warnings;
@@ -8,7 +8,6 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
-use IO::Socket::INET;
 use Test::More;
 use Test::Goim tests => 5;
 
@@ -24,24 +23,7 @@ HTTP
 
 # A connection to a worker.
 sub connected {
-    my ($pid) = @_;
-
-    my $socket;
-
-    wait_until(20, "a connection to $pid", sub {
-        $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-                                        PeerPort => $goim->port)
-            or die "connect: $@";
-
-        # accepted, and by whom
-        wait_until(20, undef, sub {
-            $goim->nginx->worker_of_ports->{$socket->sockport};
-        });
-
-        return $goim->nginx->worker_of_ports->{$socket->sockport} == $pid;
-    });
-
-    return $socket;
+    return ($goim->nginx->sockets_to($_[0], 1))[0];
 }
 
 
@@ -105,10 +87,17 @@ is(asked($lingering, 'nobody', 'Connection: close'), 404,
 
 my $other = connected($successor);
 my $third = connected($successor);
+my $port = $lingering->sockport;
 
+# questions wait as long as the other worker is stopped
+kill('STOP', $two);
 ask($other, 'nobody');
-is(wait_until(20, undef, sub { asked($third, 'nobody') == 503 ? 503 : 0 }),
-   503, 'the next one asks');
-
+ask($third, $key);
 close($lingering);
-is(answer($other), 404, 'and is answered when the first ends');
+wait_until(20, 'the first to be gone', sub {
+    return !$goim->nginx->worker_of_ports->{$port};
+});
+kill('CONT', $two);
+
+like(answer($other), qr/^(404|504)$/, 'the next is answered after its end');
+is(answer($third), 200, 'as is one that has waited behind it');

@@ -497,6 +497,33 @@ sub worker_of_ports {
 }
 
 
+# Sockets that are connected to one of several workers.
+sub sockets_to {
+    my ($self, $pid, $n) = @_;
+
+    my @found;
+
+    for (1 .. 20) {
+        my @sockets = map {
+            IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                  PeerPort => $self->port)
+                or croak("connect: $@");
+        } 1 .. 2 * $n;
+        my $worker;
+
+        wait_until(20, 'connections to be accepted', sub {
+            $worker = $self->worker_of_ports;
+            return !grep { !$worker->{$_->sockport} } @sockets;
+        });
+
+        push @found, grep { $worker->{$_->sockport} == $pid } @sockets;
+        return @found[0 .. $n - 1] if @found >= $n;
+    }
+
+    croak("worker $pid gets no connections");
+}
+
+
 # Lines of the error log that match are no fault.
 sub allow_alerts {
     my ($self, $pattern) = @_;
