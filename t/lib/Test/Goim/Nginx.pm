@@ -234,15 +234,18 @@ sub wait_through {
 }
 
 
-# What was started ends as soon as the daemon has written its pid.
+# What was started ends when it has forked; the daemon writes its pid then.
 sub adopt_daemon {
     my ($self) = @_;
 
     $self->{process}->wait(15) or croak('nginx does not become a daemon');
 
-    my ($pid) = slurp("$self->{dir}/nginx.pid") =~ /(\d+)/
-        or croak('nginx ended: ' . slurp("$self->{dir}/nginx.out")
-                 . slurp($self->{error_log}));
+    my $pid = $self->{process}->status == 0 && wait_until(15, undef, sub {
+        return (slurp("$self->{dir}/nginx.pid") =~ /^(\d+)\n/)[0];
+    });
+
+    croak('nginx ended: ' . slurp("$self->{dir}/nginx.out")
+          . slurp($self->{error_log})) if !$pid;
 
     $self->{process} = Test::Goim::Process->adopt(
         name => 'nginx', dir => $self->{dir}, pid => $pid);
