@@ -32,7 +32,9 @@ typedef enum {
     NGX_GOIM_CONNECTIONS = 0,   /* gauge: detached from their requests */
     NGX_GOIM_CONNECTIONS_TCP,   /* gauge: those of them on goim's TCP */
     NGX_GOIM_HANDSHAKING,       /* gauge: not yet detached */
+    NGX_GOIM_HANDSHAKING_TCP,   /* gauge: those of them on goim's TCP */
     NGX_GOIM_CLOSING,           /* gauge: detached, saying goodbye */
+    NGX_GOIM_CLOSING_TCP,       /* gauge: those of them on goim's TCP */
     NGX_GOIM_ROOMS,             /* gauge: rooms with members */
     NGX_GOIM_HANDSHAKES,        /* answered with 101 */
     NGX_GOIM_HANDSHAKE_ERRORS,  /* refused with 400, 405, 426 */
@@ -960,6 +962,24 @@ ngx_uint_t ngx_goim_status_slots(goim_channel_t *ch, uint32_t *slots);
 /* Since goim-job last stored its time in the lane. */
 uint64_t ngx_goim_status_silent_ms(goim_channel_lane_t *lane);
 
+
+/* A worker's connections, from its gauges. */
+typedef enum {
+    NGX_GOIM_CLIENTS_HANDSHAKING = 0,
+    NGX_GOIM_CLIENTS_OPEN,
+    NGX_GOIM_CLIENTS_DRAINING,  /* open, in a worker that shuts down */
+    NGX_GOIM_CLIENTS_CLOSING,
+    NGX_GOIM_CLIENTS_STATES
+} ngx_goim_clients_e;
+
+typedef uint64_t  ngx_goim_clients_t[NGX_GOIM_TRANSPORTS]
+                                    [NGX_GOIM_CLIENTS_STATES];
+
+extern const char *const  ngx_goim_clients_names[NGX_GOIM_CLIENTS_STATES];
+
+/* Adds those of a slot. */
+void ngx_goim_status_clients(goim_channel_slot_t *slot,
+    ngx_goim_clients_t clients);
 
 /* The room classes of all workers, by name. */
 typedef struct {

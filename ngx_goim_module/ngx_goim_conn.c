@@ -300,6 +300,17 @@ ngx_goim_conn_withdraw(ngx_goim_conn_t *gc)
 }
 
 
+static void
+ngx_goim_conn_count_closing(ngx_goim_conn_t *gc, uint64_t n)
+{
+    ngx_goim_count(NGX_GOIM_CLOSING, n);
+
+    if (gc->transport == NGX_GOIM_TCP) {
+        ngx_goim_count(NGX_GOIM_CLOSING_TCP, n);
+    }
+}
+
+
 void
 ngx_goim_conn_close(ngx_goim_conn_t *gc, ngx_goim_reason_e reason)
 {
@@ -319,7 +330,7 @@ ngx_goim_conn_close(ngx_goim_conn_t *gc, ngx_goim_reason_e reason)
     ngx_goim_send_drop(gc);
 
     if (gc->state == NGX_GOIM_STATE_CLOSING) {
-        ngx_goim_count(NGX_GOIM_CLOSING, (uint64_t) -1);
+        ngx_goim_conn_count_closing(gc, (uint64_t) -1);
     }
 
     /* nothing is to be sent any more, not even the rest of a frame */
@@ -359,7 +370,7 @@ ngx_goim_conn_begin_close(ngx_goim_conn_t *gc, const u_char *data, size_t len,
     gc->state = NGX_GOIM_STATE_CLOSING;
     gc->publishing = 0;
 
-    ngx_goim_count(NGX_GOIM_CLOSING, 1);
+    ngx_goim_conn_count_closing(gc, 1);
 
     if (gc->transport == NGX_GOIM_TCP) {
 

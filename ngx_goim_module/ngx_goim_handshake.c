@@ -79,6 +79,7 @@ ngx_goim_handshake_create(ngx_http_request_t *r)
     cln->data = hs;
 
     ngx_goim_count(NGX_GOIM_HANDSHAKING, 1);
+    ngx_goim_count(NGX_GOIM_HANDSHAKING_TCP, ngx_goim_listen_is_tcp(r));
 
     return hs;
 }
@@ -91,6 +92,10 @@ ngx_goim_handshake_cleanup(void *data)
     ngx_goim_handshake_t  *hs = data;
 
     ngx_goim_count(NGX_GOIM_HANDSHAKING, (uint64_t) -1);
+
+    if (ngx_goim_listen_is_tcp(hs->request)) {
+        ngx_goim_count(NGX_GOIM_HANDSHAKING_TCP, (uint64_t) -1);
+    }
 
     if (hs->detach.posted) {
         ngx_delete_posted_event(&hs->detach);

@@ -9,6 +9,57 @@
 #include "ngx_goim.h"
 
 
+/* What people read in front of a metric; of drops and closed connections the
+ * first one is for all reasons. */
+static const char *const  ngx_goim_prometheus_help[NGX_GOIM_COUNTERS] = {
+    [NGX_GOIM_CONNECTIONS] = "Connections that left their HTTP requests.",
+    [NGX_GOIM_CONNECTIONS_TCP] = "Those of them on goim's TCP.",
+    [NGX_GOIM_HANDSHAKING] = "Connections that are still HTTP requests.",
+    [NGX_GOIM_HANDSHAKING_TCP] = "Those of them on goim's TCP.",
+    [NGX_GOIM_CLOSING] = "Connections that have been told goodbye.",
+    [NGX_GOIM_CLOSING_TCP] = "Those of them on goim's TCP.",
+    [NGX_GOIM_ROOMS] = "Rooms with members on the worker.",
+    [NGX_GOIM_HANDSHAKES] = "Upgrades answered with 101.",
+    [NGX_GOIM_HANDSHAKE_ERRORS] = "Upgrades refused: the client's fault.",
+    [NGX_GOIM_UNAVAILABLE] = "Upgrades refused: no channel, no memory.",
+    [NGX_GOIM_AUTH_ACCEPTED] = "Clients that authentication accepted.",
+    [NGX_GOIM_AUTH_REFUSED] = "Clients that authentication refused.",
+    [NGX_GOIM_AUTH_FAILED] = "Authentications that were not answered.",
+    [NGX_GOIM_AUTH_TIMEOUT] = "Clients that were not authenticated in time.",
+    [NGX_GOIM_ROOM_FULL] = "Times a client was not let into a full room.",
+    [NGX_GOIM_BYTES_IN] = "Bytes from clients.",
+    [NGX_GOIM_PACKETS_IN] = "Packets from clients.",
+    [NGX_GOIM_BYTES_OUT] = "Bytes to clients.",
+    [NGX_GOIM_SENDS] = "System calls that sent something.",
+    [NGX_GOIM_RECORDS] = "Messages read from the channel.",
+    [NGX_GOIM_NO_SUBSCRIBER] = "Messages that nobody here wanted.",
+    [NGX_GOIM_DELIVERED] = "Messages sent whole, per connection.",
+    [NGX_GOIM_DROP_MISSED] = "Messages not delivered, by reason.",
+    [NGX_GOIM_CHANNEL_DAMAGED] = "Times a lane held no records.",
+    [NGX_GOIM_CHANNEL_RETURNED] = "Times goim-job went on without the worker.",
+    [NGX_GOIM_UPLINKS] = "Requests to logic on their way.",
+    [NGX_GOIM_PUBLISHED] = "Clients' messages that logic answered.",
+    [NGX_GOIM_PUBLISH_BUSY] = "Clients' messages refused as too many.",
+    [NGX_GOIM_PUBLISH_FAILED] = "Clients' messages that logic failed for.",
+    [NGX_GOIM_SESSION_REPORTS] = "Session reports sent.",
+    [NGX_GOIM_SESSION_FAILED] = "Session reports that were not taken.",
+    [NGX_GOIM_SESSION_RESYNCS] = "Times all sessions were reported anew.",
+    [NGX_GOIM_CLOSED] = "Connections that ended, by reason."
+};
+
+
+static void
+ngx_goim_prometheus_type(ngx_goim_page_t *page, const char *metric,
+    const char *type, const char *help)
+{
+    if (help) {
+        ngx_goim_page_print(page, "# HELP goim_%s %s\n", metric, help);
+    }
+
+    ngx_goim_page_print(page, "# TYPE goim_%s %s\n", metric, type);
+}
+
+
 /* The current number of something; all others only grow. */
 static ngx_uint_t
 ngx_goim_prometheus_is_gauge(ngx_uint_t counter)
@@ -16,7 +67,9 @@ ngx_goim_prometheus_is_gauge(ngx_uint_t counter)
     return counter == NGX_GOIM_CONNECTIONS
            || counter == NGX_GOIM_CONNECTIONS_TCP
            || counter == NGX_GOIM_HANDSHAKING
+           || counter == NGX_GOIM_HANDSHAKING_TCP
            || counter == NGX_GOIM_CLOSING
+           || counter == NGX_GOIM_CLOSING_TCP
            || counter == NGX_GOIM_ROOMS
            || counter == NGX_GOIM_UPLINKS;
 }
@@ -50,6 +103,7 @@ static void
 ngx_goim_prometheus_counter(ngx_goim_page_t *page, ngx_uint_t counter,
     const char **last)
 {
+    char                  name[64];
     uint32_t              i;
     uint64_t              value;
     ngx_uint_t            gauge;
@@ -62,8 +116,10 @@ ngx_goim_prometheus_counter(ngx_goim_page_t *page, ngx_uint_t counter,
     suffix = gauge ? "" : "_total";
 
     if (*last == NULL || ngx_strcmp(*last, metric) != 0) {
-        ngx_goim_page_print(page, "# TYPE goim_%s%s %s\n", metric, suffix,
-                            gauge ? "gauge" : "counter");
+        (void) ngx_snprintf((u_char *) name, sizeof(name), "%s%s%Z", metric,
+                            suffix);
+        ngx_goim_prometheus_type(page, name, gauge ? "gauge" : "counter",
+                                 ngx_goim_prometheus_help[counter]);
         *last = metric;
     }
 
@@ -93,13 +149,44 @@ ngx_goim_prometheus_workers(ngx_goim_page_t *page)
         ngx_goim_prometheus_counter(page, k, &last);
     }
 
-    ngx_goim_page_print(page, "# TYPE goim_draining gauge\n");
+    ngx_goim_prometheus_type(page, "draining", "gauge",
+                             "1: the worker is shutting down.");
 
     for (i = 0; i < page->nslots; i++) {
         ngx_goim_page_print(page, "goim_draining{slot=\"%uD\"} %uL\n",
                             page->slots[i],
                             atomic_load(&ngx_goim_worker.channel->slots
                                              ->slot[page->slots[i]].draining));
+    }
+}
+
+
+static void
+ngx_goim_prometheus_clients(ngx_goim_page_t *page)
+{
+    uint32_t             i;
+    ngx_uint_t           t, k;
+    ngx_goim_clients_t   clients;
+
+    ngx_goim_prometheus_type(page, "clients", "gauge",
+                             "Connections by transport and state.");
+
+    for (i = 0; i < page->nslots; i++) {
+        ngx_memzero(clients, sizeof(clients));
+        ngx_goim_status_clients(&ngx_goim_worker.channel->slots
+                                     ->slot[page->slots[i]],
+                                clients);
+
+        for (t = 0; t < NGX_GOIM_TRANSPORTS; t++) {
+            for (k = 0; k < NGX_GOIM_CLIENTS_STATES; k++) {
+                ngx_goim_page_print(page,
+                                    "goim_clients{slot=\"%uD\","
+                                    "transport=\"%V\",state=\"%s\"} %uL\n",
+                                    page->slots[i],
+                                    &ngx_goim_transport_names[t],
+                                    ngx_goim_clients_names[k], clients[t][k]);
+            }
+        }
     }
 }
 
@@ -136,11 +223,13 @@ ngx_goim_prometheus_classes(ngx_goim_page_t *page)
 {
     ngx_uint_t  i;
 
-    ngx_goim_page_print(page, "# TYPE goim_class_delivered_total counter\n");
+    ngx_goim_prometheus_type(page, "class_delivered_total", "counter",
+                             "Messages sent whole, by room class.");
     ngx_goim_prometheus_class(page, NGX_GOIM_CLASS_DELIVERED,
                               "delivered_total", NULL);
 
-    ngx_goim_page_print(page, "# TYPE goim_class_dropped_total counter\n");
+    ngx_goim_prometheus_type(page, "class_dropped_total", "counter",
+                             "Messages not delivered, by room class.");
 
     for (i = NGX_GOIM_CLASS_DROP_BACKLOG;
          i <= NGX_GOIM_CLASS_DROP_NOMEM;
@@ -151,14 +240,17 @@ ngx_goim_prometheus_classes(ngx_goim_page_t *page)
                                   + sizeof("drop_") - 1);
     }
 
-    ngx_goim_page_print(page, "# TYPE goim_class_room_full_total counter\n");
+    ngx_goim_prometheus_type(page, "class_room_full_total", "counter",
+                             "Times a client was not let into a full room.");
     ngx_goim_prometheus_class(page, NGX_GOIM_CLASS_ROOM_FULL,
                               "room_full_total", NULL);
 
-    ngx_goim_page_print(page, "# TYPE goim_class_rooms gauge\n");
+    ngx_goim_prometheus_type(page, "class_rooms", "gauge",
+                             "Rooms with members, by room class.");
     ngx_goim_prometheus_class(page, NGX_GOIM_CLASS_ROOMS, "rooms", NULL);
 
-    ngx_goim_page_print(page, "# TYPE goim_class_members gauge\n");
+    ngx_goim_prometheus_type(page, "class_members", "gauge",
+                             "Members of rooms, by room class.");
     ngx_goim_prometheus_class(page, NGX_GOIM_CLASS_MEMBERS, "members", NULL);
 }
 
@@ -196,14 +288,16 @@ ngx_goim_prometheus_lanes(ngx_goim_page_t *page)
 
     ch = ngx_goim_worker.channel;
 
-    ngx_goim_page_print(page, "# TYPE goim_lane_held gauge\n");
+    ngx_goim_prometheus_type(page, "lane_held", "gauge",
+                             "1: some goim-job holds the lane.");
 
     for (i = 0; i < ch->lanes; i++) {
         ngx_goim_page_print(page, "goim_lane_held{lane=\"%uD\"} %d\n", i,
                             goim_channel_lane_is_held(ch, i));
     }
 
-    ngx_goim_page_print(page, "# TYPE goim_lane_silent_milliseconds gauge\n");
+    ngx_goim_prometheus_type(page, "lane_silent_milliseconds", "gauge",
+                             "Since goim-job's last sign of life.");
 
     for (i = 0; i < ch->lanes; i++) {
         ngx_goim_page_print(page,
@@ -225,7 +319,8 @@ ngx_goim_prometheus_readers(ngx_goim_page_t *page)
 
     ch = ngx_goim_worker.channel;
 
-    ngx_goim_page_print(page, "# TYPE goim_reader_behind_bytes gauge\n");
+    ngx_goim_prometheus_type(page, "reader_behind_bytes", "gauge",
+                             "What a worker has still to read.");
 
     for (i = 0; i < ch->lanes; i++) {
         head = atomic_load_explicit(&goim_channel_lane(ch, i)->head,
@@ -251,7 +346,9 @@ ngx_goim_prometheus_readers(ngx_goim_page_t *page)
 void
 ngx_goim_prometheus_page(ngx_goim_page_t *page)
 {
-    ngx_goim_page_print(page, "# TYPE goim_up gauge\ngoim_up %d\n",
+    ngx_goim_prometheus_type(page, "up", "gauge",
+                             "1: the worker that answers has a channel.");
+    ngx_goim_page_print(page, "goim_up %d\n",
                         ngx_goim_worker.reader != NULL);
 
     if (ngx_goim_worker.reader == NULL) {
@@ -261,6 +358,7 @@ ngx_goim_prometheus_page(ngx_goim_page_t *page)
     page->nslots = ngx_goim_status_slots(ngx_goim_worker.channel, page->slots);
 
     ngx_goim_prometheus_workers(page);
+    ngx_goim_prometheus_clients(page);
     ngx_goim_prometheus_classes(page);
     ngx_goim_prometheus_lanes(page);
     ngx_goim_prometheus_readers(page);

@@ -15,7 +15,9 @@ const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
     "connections",
     "connections_tcp",
     "handshaking",
+    "handshaking_tcp",
     "closing",
+    "closing_tcp",
     "rooms",
     "handshakes",
     "handshake_errors",
@@ -70,6 +72,14 @@ const char *const  ngx_goim_class_counter_names[
 };
 
 
+const char *const  ngx_goim_clients_names[NGX_GOIM_CLIENTS_STATES] = {
+    "handshaking",
+    "open",
+    "draining",
+    "closing"
+};
+
+
 static const char *const  ngx_goim_status_states[] = {
     "free", "live", "out"
 };
@@ -83,12 +93,82 @@ ngx_goim_status_reason(ngx_goim_reason_e reason)
 }
 
 
+/* A gauge of all transports and of TCP's part in it; read one after the other,
+ * they may be of different moments. */
+static void
+ngx_goim_status_gauge(goim_channel_slot_t *slot, ngx_uint_t all,
+    ngx_uint_t tcp, uint64_t n[NGX_GOIM_TRANSPORTS])
+{
+    uint64_t  sum;
+
+    sum = atomic_load_explicit(&slot->counters[all], memory_order_relaxed);
+
+    n[NGX_GOIM_TCP] = atomic_load_explicit(&slot->counters[tcp],
+                                           memory_order_relaxed);
+    n[NGX_GOIM_WEBSOCKET] = sum > n[NGX_GOIM_TCP] ? sum - n[NGX_GOIM_TCP] : 0;
+}
+
+
+void
+ngx_goim_status_clients(goim_channel_slot_t *slot, ngx_goim_clients_t clients)
+{
+    uint64_t    handshaking[NGX_GOIM_TRANSPORTS];
+    uint64_t    detached[NGX_GOIM_TRANSPORTS];
+    uint64_t    closing[NGX_GOIM_TRANSPORTS];
+    ngx_uint_t  t, state;
+
+    ngx_goim_status_gauge(slot, NGX_GOIM_HANDSHAKING, NGX_GOIM_HANDSHAKING_TCP,
+                          handshaking);
+    ngx_goim_status_gauge(slot, NGX_GOIM_CONNECTIONS, NGX_GOIM_CONNECTIONS_TCP,
+                          detached);
+    ngx_goim_status_gauge(slot, NGX_GOIM_CLOSING, NGX_GOIM_CLOSING_TCP,
+                          closing);
+
+    state = atomic_load(&slot->draining) ? NGX_GOIM_CLIENTS_DRAINING
+                                         : NGX_GOIM_CLIENTS_OPEN;
+
+    for (t = 0; t < NGX_GOIM_TRANSPORTS; t++) {
+        clients[t][NGX_GOIM_CLIENTS_HANDSHAKING] += handshaking[t];
+        clients[t][NGX_GOIM_CLIENTS_CLOSING] += closing[t];
+
+        if (detached[t] > closing[t]) {
+            clients[t][state] += detached[t] - closing[t];
+        }
+    }
+}
+
+
+static void
+ngx_goim_status_print_clients(ngx_goim_page_t *page,
+    ngx_goim_clients_t clients)
+{
+    ngx_uint_t  t, i;
+
+    ngx_goim_page_print(page, ",\"clients\":{");
+
+    for (t = 0; t < NGX_GOIM_TRANSPORTS; t++) {
+        ngx_goim_page_print(page, "%s\"%V\":{", t ? "," : "",
+                            &ngx_goim_transport_names[t]);
+
+        for (i = 0; i < NGX_GOIM_CLIENTS_STATES; i++) {
+            ngx_goim_page_print(page, "%s\"%s\":%uL", i ? "," : "",
+                                ngx_goim_clients_names[i], clients[t][i]);
+        }
+
+        ngx_goim_page_print(page, "}");
+    }
+
+    ngx_goim_page_print(page, "}");
+}
+
+
 static void
 ngx_goim_status_worker(ngx_goim_page_t *page, goim_channel_t *ch,
     uint32_t slot, uint64_t *total)
 {
     uint32_t              i;
     uint64_t              value;
+    ngx_goim_clients_t    clients;
     goim_channel_slot_t  *s;
 
     s = &ch->slots->slot[slot];
@@ -104,6 +184,10 @@ ngx_goim_status_worker(ngx_goim_page_t *page, goim_channel_t *ch,
         ngx_goim_page_print(page, ",\"%s\":%uL", ngx_goim_counter_names[i],
                             value);
     }
+
+    ngx_memzero(clients, sizeof(clients));
+    ngx_goim_status_clients(s, clients);
+    ngx_goim_status_print_clients(page, clients);
 
     ngx_goim_page_print(page, "}");
 }
@@ -136,10 +220,12 @@ ngx_goim_status_slots(goim_channel_t *ch, uint32_t *slots)
 static void
 ngx_goim_status_workers(ngx_goim_page_t *page, goim_channel_t *ch)
 {
-    uint64_t    total[NGX_GOIM_COUNTERS];
-    ngx_uint_t  i;
+    uint64_t            total[NGX_GOIM_COUNTERS];
+    ngx_uint_t          i;
+    ngx_goim_clients_t  clients;
 
     ngx_memzero(total, sizeof(total));
+    ngx_memzero(clients, sizeof(clients));
 
     page->nslots = ngx_goim_status_slots(ch, page->slots);
 
@@ -151,6 +237,7 @@ ngx_goim_status_workers(ngx_goim_page_t *page, goim_channel_t *ch)
         }
 
         ngx_goim_status_worker(page, ch, page->slots[i], total);
+        ngx_goim_status_clients(&ch->slots->slot[page->slots[i]], clients);
     }
 
     ngx_goim_page_print(page, "],\"total\":{\"workers\":%ui",
@@ -160,6 +247,8 @@ ngx_goim_status_workers(ngx_goim_page_t *page, goim_channel_t *ch)
         ngx_goim_page_print(page, ",\"%s\":%uL", ngx_goim_counter_names[i],
                             total[i]);
     }
+
+    ngx_goim_status_print_clients(page, clients);
 
     ngx_goim_page_print(page, "}");
 }

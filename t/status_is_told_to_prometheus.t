@@ -8,7 +8,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 9;
+use Test::Goim tests => 10;
 
 my $goim = Test::Goim->new(workers => 2, channel => 'size=256k lanes=2',
                            server => <<'CONF')->start;
@@ -36,9 +36,11 @@ my $answer = $goim->nginx->get('/metrics');
 like($answer->{headers}{'content-type'}, qr{^text/plain; version=0\.0\.4},
      'the format says what it is');
 
-my (%type, %sum, @odd);
+my (%help, %type, %sum, @odd);
 for my $line (split(/\n/, $answer->{body})) {
-    if ($line =~ /^# TYPE (\w+) (gauge|counter)$/ && !$type{$1}) {
+    if ($line =~ /^# HELP (\w+) \w.*\.$/ && !$type{$1}) {
+        $help{$1} = 1;
+    } elsif ($line =~ /^# TYPE (\w+) (gauge|counter)$/ && !$type{$1}) {
         $type{$1} = $2;
     } elsif ($line =~ /^(\w+)(\{\w+="[^"]*"(?:,\w+="[^"]*")*\})? (\d+)$/
              && $type{$1})
@@ -52,6 +54,8 @@ for my $line (split(/\n/, $answer->{body})) {
 }
 
 is_deeply(\@odd, [], 'every line is a type, once, or a sample behind it');
+is(join(' ', grep { !$help{$_} && !/^goim_job_/ } sort keys %type), '',
+   'every metric but goim-job\'s is explained');
 is($sum{goim_up}, 1, 'it is up');
 is($sum{goim_lane_held}, 2, 'both lanes are held');
 
