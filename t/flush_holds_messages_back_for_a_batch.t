@@ -9,7 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 28;
+use Test::Goim tests => 35;
 
 my $goim = Test::Goim->new(workers => 1, http => <<'HTTP')->start;
 goim_room held://* { flush 5s; backlog 1m; }
@@ -69,7 +69,29 @@ push_slowly('long://1', map { $_ x 3000 } 'b' .. 'd');
 is(length $long->next_body, 3000, 'more than the backlog is not held back')
     for 1 .. 3;
 
-push_slowly('long://1', 'last');
+push_slowly('long://1', 'before the change');
+$long->send_packet(12, 'long://2');
+is($long->next_body, 'before the change',
+   'who changes its room gets what is pending');
+is($long->reply(13)->{body}, 'long://2', 'and is in the other one');
+
+my $kicked = $goim->connect_ws->join_room('long://2', key => 'kicked');
+push_slowly('long://2', 'before the kick');
+$goim->kick(['kicked']);
+is($kicked->next_body, 'before the kick', 'as does who is kicked');
+is($kicked->expect_close, 1008, 'before it is closed');
+is($long->heartbeat, 1, 'while the others wait');
+is($long->next_body, 'before the kick', 'for what they get later');
+
+my $gone = $goim->connect_ws->join_room('long://3');
+push_slowly('long://3', 'for nobody');
+my $rooms = $goim->status->{total}{rooms};
+$gone->disconnect;
+ok(wait_until(20, undef, sub {
+    return $goim->status->{total}{rooms} == $rooms - 1;
+}), 'a room that all have left waits for nothing');
+
+push_slowly('long://2', 'last');
 $goim->reload;
 is($long->next_body, 'last', 'who is let go gets what is pending');
 is($long->expect_close(30), 1012, 'before it is closed');

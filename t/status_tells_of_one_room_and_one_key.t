@@ -9,7 +9,7 @@ use lib "$FindBin::Bin/lib";
 
 use JSON::PP;
 use Test::More;
-use Test::Goim tests => 21;
+use Test::Goim tests => 22;
 
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
                            http => <<'HTTP', servers => '%%TCP_SERVER%%')->start;
@@ -47,6 +47,8 @@ is_deeply($room->{class},
 is(asked('room=other%3A%2F%2Fa%22%5C')->{room}, 'other://a"\\',
    'a name is decoded, and quoted again');
 is(asked('room=other')->{class}{pattern}, '*', 'others have the default');
+is(asked('room=a%FFb%C3%A9%C3(%ED%A0%80')->{room}, "a?b\xe9?(???",
+   'what is not UTF-8 is replaced');
 is(asked('room=' . 'x' x 256)->{status}, 400, 'a long name is none');
 is(asked('room=a%0Ab')->{status}, 400, 'nor is one with a line\'s end');
 
