@@ -39,7 +39,8 @@ HEADERS      := $(wildcard libgoim/*.h job_worker/*.h t/unit/*.h t/tools/*.h)
 MODULE_SRC   := config $(wildcard ngx_goim_module/*.[ch] libgoim/*.[ch])
 
 LIB_LIBS     := -lprotobuf-c -lyajl
-JOB_LIBS     := $(LIB_LIBS) -lrdkafka -linih -lsystemd -lpthread
+DAEMON_LIBS  := $(LIB_LIBS) -lrdkafka -linih
+JOB_LIBS     := $(DAEMON_LIBS) -lsystemd -lpthread
 
 # "make V=1" shows the commands
 ifndef V
@@ -175,7 +176,7 @@ $(B)/fuzz/%: t/fuzz/%.c $(LIB_SRC) $(HEADERS) $(PB)
 	mkdir -p $(@D)
 	clang -g -O1 -std=gnu11 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -Ilibgoim -I$(B)/gen -o $@ $< \
-		$(LIB_SRC) $(B)/gen/goim_push.pb-c.c $(LIB_LIBS)
+		$(LIB_SRC) $(B)/gen/goim_push.pb-c.c $(DAEMON_LIBS)
 
 fuzz: $(FUZZ_BIN)
 	for f in $(FUZZ_BIN); do \

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "goim_time.h"
 #include "jw_assign.h"
-#include "jw_time.h"
 
 
 #define JW_ASSIGN_ASK_US          500000  /* all questions of one round */
@@ -57,7 +57,7 @@ jw_assign_left(uint64_t deadline)
 {
     uint64_t  now;
 
-    now = jw_time_us();
+    now = goim_time_us();
 
     return now < deadline ? (deadline - now) / 1000 : 0;
 }
@@ -89,8 +89,9 @@ jw_assign_grow(jw_consumer_t *c, jw_topic_t *t, int32_t n)
         p[k].committed = JW_CONSUMER_NONE;
     }
 
-    jw_log(c->log, JW_LOG_NOTICE, "topic \"%s\" has %d partitions", t->name,
-           (int) n);
+    goim_log(c->log, GOIM_LOG_NOTICE, "topic \"%s\" has %d partitions",
+             t->name,
+             (int) n);
 
     t->n = n;
     c->stale = 1;
@@ -112,9 +113,9 @@ jw_assign_take_metadata(jw_consumer_t *c, jw_topic_t *t,
             t->missing = 1;
         }
 
-        jw_log_limited(c->log, &t->limit, JW_LOG_WARN,
-                       "topic \"%s\" does not exist: waiting for it",
-                       t->name);
+        goim_log_limited(c->log, &t->limit, GOIM_LOG_WARN,
+                         "topic \"%s\" does not exist: waiting for it",
+                         t->name);
         return GOIM_AGAIN;
     }
 
@@ -132,8 +133,8 @@ jw_assign_take_metadata(jw_consumer_t *c, jw_topic_t *t,
     }
 
     if (jw_assign_grow(c, t, n) != GOIM_OK) {
-        jw_log_limited(c->log, &c->memory_limit, JW_LOG_CRIT,
-                       "no memory for the partitions of \"%s\"", t->name);
+        goim_log_limited(c->log, &c->memory_limit, GOIM_LOG_CRIT,
+                         "no memory for the partitions of \"%s\"", t->name);
         return GOIM_AGAIN;
     }
 
@@ -179,7 +180,7 @@ jw_assign_discover(jw_consumer_t *c)
     size_t    i;
     uint64_t  now, deadline;
 
-    now = jw_time_us();
+    now = goim_time_us();
 
     if (now < c->next_discover_us) {
         return;
@@ -193,7 +194,7 @@ jw_assign_discover(jw_consumer_t *c)
         rc = jw_assign_ask_metadata(c, &c->topics[i], left ? left : 1);
 
         if (rc != GOIM_OK && c->topics[i].n == 0) {
-            c->next_discover_us = jw_time_us() + JW_CONSUMER_RETRY_US;
+            c->next_discover_us = goim_time_us() + JW_CONSUMER_RETRY_US;
         }
 
         if (rc == GOIM_ERROR) {
@@ -219,11 +220,12 @@ jw_assign_find_gap(jw_consumer_t *c, const jw_topic_t *t,
 
     for (i = 0; i < n; i++) {
         if (goim_lane_topic(feeds[i]->lane, t->name, &topic) != GOIM_OK) {
-            jw_log_limited(c->log, jw_log_cause(&c->causes, GOIM_FULL),
-                           JW_LOG_ERROR, "topic \"%s\" [%d] is left out: its "
-                           "lane has no room for another topic",
-                           t->name,
-                           (int) p->number);
+            goim_log_limited(c->log, goim_log_cause(&c->causes, GOIM_FULL),
+                             GOIM_LOG_ERROR,
+                             "topic \"%s\" [%d] is left out: its "
+                             "lane has no room for another topic",
+                             t->name,
+                             (int) p->number);
             continue;
         }
 
@@ -386,11 +388,12 @@ jw_assign_enter(jw_consumer_t *c, const jw_topic_t *t, jw_partition_t *p,
                                start)
             != GOIM_OK)
         {
-            jw_log_limited(c->log, jw_log_cause(&c->causes, GOIM_NOMEM),
-                           JW_LOG_ERROR, "topic \"%s\" [%d] is left out: its "
-                           "lane has no room for another partition",
-                           t->name,
-                           (int) p->number);
+            goim_log_limited(c->log, goim_log_cause(&c->causes, GOIM_NOMEM),
+                             GOIM_LOG_ERROR,
+                             "topic \"%s\" [%d] is left out: its "
+                             "lane has no room for another partition",
+                             t->name,
+                             (int) p->number);
             continue;
         }
 
@@ -398,8 +401,9 @@ jw_assign_enter(jw_consumer_t *c, const jw_topic_t *t, jw_partition_t *p,
     }
 
     if (entered) {
-        jw_log(c->log, JW_LOG_INFO, "topic \"%s\" [%d] begins at offset %lld",
-               t->name, (int) p->number, (long long) start);
+        goim_log(c->log, GOIM_LOG_INFO,
+                 "topic \"%s\" [%d] begins at offset %lld",
+                 t->name, (int) p->number, (long long) start);
     }
 
     return entered;
@@ -492,11 +496,11 @@ jw_assign_correct_feed(jw_consumer_t *c, const jw_topic_t *t,
 
     goim_lane_count(f->lane, GOIM_JOB_OFFSET_RESETS, 1);
 
-    jw_log(c->log, JW_LOG_WARN,
-           "offset %llu of \"%s\" [%d] is outside Kafka's log, which has %lld "
-           "to %lld: going on at %lld",
-           (unsigned long long) next, t->name, (int) p->number,
-           (long long) low, (long long) high, (long long) to);
+    goim_log(c->log, GOIM_LOG_WARN,
+             "offset %llu of \"%s\" [%d] is outside Kafka's log, which has "
+             "%lld to %lld: going on at %lld",
+             (unsigned long long) next, t->name, (int) p->number,
+             (long long) low, (long long) high, (long long) to);
 }
 
 
@@ -526,7 +530,7 @@ jw_assign_correct(jw_consumer_t *c, jw_topic_t *t, jw_partition_t *p,
     }
 
     p->outside = 0;
-    c->corrected_us = jw_time_us();
+    c->corrected_us = goim_time_us();
     c->stale = 1;
 
     return 0;
@@ -633,7 +637,7 @@ jw_assign_now(jw_consumer_t *c)
             c->failed = 1;
         }
 
-        jw_log(c->log, JW_LOG_INFO, "%d partitions assigned", n);
+        goim_log(c->log, GOIM_LOG_INFO, "%d partitions assigned", n);
     }
 
     c->assigned = n;
@@ -652,7 +656,7 @@ jw_assign_schedule(jw_consumer_t *c, int again)
         return;
     }
 
-    c->retry_us = jw_time_us() + c->backoff_us;
+    c->retry_us = goim_time_us() + c->backoff_us;
 
     if (c->backoff_us < JW_ASSIGN_MAX_BACKOFF_US) {
         c->backoff_us *= 2;
@@ -666,7 +670,7 @@ jw_assign_update(jw_consumer_t *c)
     int       again, changed;
     uint64_t  now, deadline;
 
-    now = jw_time_us();
+    now = goim_time_us();
     changed = c->channel->changed || c->stale;
 
     if (!changed && now < c->retry_us) {

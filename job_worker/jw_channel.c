@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "goim_time.h"
 #include "jw_channel.h"
-#include "jw_time.h"
 
 
 #define JW_CHANNEL_SCAN_US  1000000
@@ -22,7 +22,7 @@
 
 
 int
-jw_channel_init(jw_channel_t *jc, const char *path, const jw_log_t *log)
+jw_channel_init(jw_channel_t *jc, const char *path, const goim_log_t *log)
 {
     memset(jc, 0, sizeof(jw_channel_t));
 
@@ -93,22 +93,22 @@ jw_channel_open(jw_channel_t *jc, uint64_t number)
     jw_generation_t  *g;
 
     if (jc->n == JW_CHANNEL_GENERATIONS) {
-        jw_log_limited(jc->log, &jc->open_limit, JW_LOG_ERROR,
-                       "channel \"%s\" has more generations with readers than "
-                       "can be fed: %u",
-                       jc->path, jc->n);
+        goim_log_limited(jc->log, &jc->open_limit, GOIM_LOG_ERROR,
+                         "channel \"%s\" has more generations with readers "
+                         "than can be fed: %u",
+                         jc->path, jc->n);
         return;
     }
 
     if (goim_channel_open(jc->path, number, GOIM_CHANNEL_PRODUCER, &ch, &error)
         != GOIM_OK)
     {
-        jw_log_limited(jc->log, &jc->open_limit, JW_LOG_ERROR,
-                       "generation %llu of channel \"%s\" can't be opened: "
-                       "%s%s%s",
-                       (unsigned long long) number, jc->path,
-                       error.text, error.err ? ": " : "",
-                       error.err ? strerror(error.err) : "");
+        goim_log_limited(jc->log, &jc->open_limit, GOIM_LOG_ERROR,
+                         "generation %llu of channel \"%s\" can't be opened: "
+                         "%s%s%s",
+                         (unsigned long long) number, jc->path,
+                         error.text, error.err ? ": " : "",
+                         error.err ? strerror(error.err) : "");
         return;
     }
 
@@ -120,8 +120,8 @@ jw_channel_open(jw_channel_t *jc, uint64_t number)
     g->feeds = calloc(ch->lanes, sizeof(jw_feed_t));
 
     if (g->path == NULL || g->feeds == NULL) {
-        jw_log_limited(jc->log, &jc->open_limit, JW_LOG_CRIT,
-                       "no memory for channel \"%s\"", jc->path);
+        goim_log_limited(jc->log, &jc->open_limit, GOIM_LOG_CRIT,
+                         "no memory for channel \"%s\"", jc->path);
         free(g->path);
         free(g->feeds);
         goim_channel_close(ch);
@@ -130,10 +130,11 @@ jw_channel_open(jw_channel_t *jc, uint64_t number)
 
     jc->n++;
 
-    jw_log(jc->log, JW_LOG_INFO, "generation %llu of channel \"%s\" opened: "
-           "%u lanes of %llu bytes",
-           (unsigned long long) number, jc->path,
-           ch->lanes, (unsigned long long) ch->size);
+    goim_log(jc->log, GOIM_LOG_INFO,
+             "generation %llu of channel \"%s\" opened: "
+             "%u lanes of %llu bytes",
+             (unsigned long long) number, jc->path,
+             ch->lanes, (unsigned long long) ch->size);
 }
 
 
@@ -168,16 +169,16 @@ jw_channel_remove(jw_channel_t *jc, const jw_generation_t *g)
     goim_channel_remove(jc->path, g->ch->generation);
 
     if (goim_channel_is_unlinked(g->ch)) {
-        jw_log(jc->log, JW_LOG_NOTICE,
-               "generation %llu of channel \"%s\" removed",
-               (unsigned long long) g->ch->generation, jc->path);
+        goim_log(jc->log, GOIM_LOG_NOTICE,
+                 "generation %llu of channel \"%s\" removed",
+                 (unsigned long long) g->ch->generation, jc->path);
         return;
     }
 
-    jw_log(jc->log, JW_LOG_ERROR,
-           "generation %llu of channel \"%s\" can't be removed: its folder "
-           "must be writable",
-           (unsigned long long) g->ch->generation, jc->path);
+    goim_log(jc->log, GOIM_LOG_ERROR,
+             "generation %llu of channel \"%s\" can't be removed: its folder "
+             "must be writable",
+             (unsigned long long) g->ch->generation, jc->path);
 
     jc->left[jc->nleft++ % JW_CHANNEL_GENERATIONS] = g->ch->generation;
 }
@@ -202,9 +203,9 @@ jw_channel_was_left(const jw_channel_t *jc, uint64_t number)
 static void
 jw_channel_drop(jw_channel_t *jc, jw_generation_t *g)
 {
-    jw_log(jc->log, JW_LOG_NOTICE,
-           "generation %llu of channel \"%s\" has no reader any more",
-           (unsigned long long) g->ch->generation, g->path);
+    goim_log(jc->log, GOIM_LOG_NOTICE,
+             "generation %llu of channel \"%s\" has no reader any more",
+             (unsigned long long) g->ch->generation, g->path);
 
     if (jw_channel_is_current(jc, g) && g->ch->generation < jc->newest) {
         jw_channel_remove(jc, g);
@@ -224,10 +225,11 @@ jw_channel_scan(jw_channel_t *jc)
     n = goim_channel_list(jc->path, numbers, JW_CHANNEL_GENERATIONS, &error);
 
     if (n < 0) {
-        jw_log_limited(jc->log, &jc->scan_limit, JW_LOG_ERROR,
-                       "channel \"%s\" can't be looked for: %s%s%s", jc->path,
-                       error.text, error.err ? ": " : "",
-                       error.err ? strerror(error.err) : "");
+        goim_log_limited(jc->log, &jc->scan_limit, GOIM_LOG_ERROR,
+                         "channel \"%s\" can't be looked for: %s%s%s",
+                         jc->path,
+                         error.text, error.err ? ": " : "",
+                         error.err ? strerror(error.err) : "");
         return;
     }
 
@@ -235,9 +237,9 @@ jw_channel_scan(jw_channel_t *jc)
         jc->newest = 0;
 
         if (!jc->waiting) {
-            jw_log(jc->log, JW_LOG_NOTICE, "channel \"%s\" does not exist "
-                   "yet: waiting until nginx makes it",
-                   jc->path);
+            goim_log(jc->log, GOIM_LOG_NOTICE, "channel \"%s\" does not exist "
+                     "yet: waiting until nginx makes it",
+                     jc->path);
             jc->waiting = 1;
         }
 
@@ -270,18 +272,19 @@ jw_channel_check(jw_channel_t *jc)
         g = &jc->generations[i];
 
         if (g->ch->broken) {
-            jw_log(jc->log, JW_LOG_CRIT, "generation %llu of channel \"%s\" "
-                   "can't be accessed any more and is closed",
-                   (unsigned long long) g->ch->generation, g->path);
+            goim_log(jc->log, GOIM_LOG_CRIT,
+                     "generation %llu of channel \"%s\" "
+                     "can't be accessed any more and is closed",
+                     (unsigned long long) g->ch->generation, g->path);
             jw_channel_close(jc, g);
             jc->next_scan_us = 0;
             continue;
         }
 
         if (!g->unlinked && goim_channel_is_unlinked(g->ch)) {
-            jw_log(jc->log, JW_LOG_WARN, "the file of generation %llu of "
-                   "channel \"%s\" was removed",
-                   (unsigned long long) g->ch->generation, g->path);
+            goim_log(jc->log, GOIM_LOG_WARN, "the file of generation %llu of "
+                     "channel \"%s\" was removed",
+                     (unsigned long long) g->ch->generation, g->path);
             g->unlinked = 1;
         }
     }
@@ -348,28 +351,29 @@ jw_channel_take(jw_channel_t *jc, jw_generation_t *g, uint32_t i)
     if (rc == GOIM_OK) {
         jw_feed_begin(f, lane);
         jc->changed = 1;
-        jw_log(jc->log, JW_LOG_NOTICE, "lane %u of generation %llu taken", i,
-               (unsigned long long) g->ch->generation);
+        goim_log(jc->log, GOIM_LOG_NOTICE, "lane %u of generation %llu taken",
+                 i,
+                 (unsigned long long) g->ch->generation);
         return;
     }
 
     if (rc == GOIM_AGAIN) {
         if (!f->standby) {
-            jw_log(jc->log, JW_LOG_NOTICE, "lane %u of generation %llu is "
-                   "held by another goim-job: standing by",
-                   i,
-                   (unsigned long long) g->ch->generation);
+            goim_log(jc->log, GOIM_LOG_NOTICE, "lane %u of generation %llu is "
+                     "held by another goim-job: standing by",
+                     i,
+                     (unsigned long long) g->ch->generation);
             f->standby = 1;
         }
 
         return;
     }
 
-    jw_log_limited(jc->log, &jc->take_limit, JW_LOG_ERROR,
-                   "lane %u of generation %llu can't be taken: %s%s%s", i,
-                   (unsigned long long) g->ch->generation, error.text,
-                   error.err ? ": " : "",
-                   error.err ? strerror(error.err) : "");
+    goim_log_limited(jc->log, &jc->take_limit, GOIM_LOG_ERROR,
+                     "lane %u of generation %llu can't be taken: %s%s%s", i,
+                     (unsigned long long) g->ch->generation, error.text,
+                     error.err ? ": " : "",
+                     error.err ? strerror(error.err) : "");
 }
 
 
@@ -405,7 +409,7 @@ jw_channel_tick(jw_channel_t *jc)
     uint64_t    now_ms;
     jw_feed_t  *f;
 
-    now_ms = jw_time_wall_ms();
+    now_ms = goim_time_wall_ms();
 
     for (at = 0; (f = jw_channel_next_feed(jc, &at)) != NULL; /* void */) {
         goim_lane_tick(f->lane, now_ms);
@@ -418,7 +422,7 @@ jw_channel_look(jw_channel_t *jc)
 {
     uint64_t  now;
 
-    now = jw_time_us();
+    now = goim_time_us();
 
     jw_channel_check(jc);
 

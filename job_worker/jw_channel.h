@@ -7,8 +7,8 @@
 
 
 #include "goim_channel.h"
+#include "goim_log.h"
 #include "jw_feed.h"
-#include "jw_log.h"
 
 
 #define JW_CHANNEL_GENERATIONS  12  /* libgoim guards 16 mappings */
@@ -24,7 +24,7 @@ typedef struct {
 
 
 typedef struct {
-    const jw_log_t   *log;
+    const goim_log_t   *log;
     char             *path;
     jw_generation_t   generations[JW_CHANNEL_GENERATIONS];
     unsigned          n;
@@ -37,14 +37,14 @@ typedef struct {
     uint64_t          next_scan_us;
     uint64_t          next_tick_us;
     int               waiting;        /* said that there is no channel */
-    jw_log_limit_t    scan_limit;
-    jw_log_limit_t    open_limit;
-    jw_log_limit_t    take_limit;
+    goim_log_limit_t  scan_limit;
+    goim_log_limit_t  open_limit;
+    goim_log_limit_t  take_limit;
 } jw_channel_t;
 
 
 GOIM_MUSTCHECK int jw_channel_init(jw_channel_t *jc, const char *path,
-    const jw_log_t *log);
+    const goim_log_t *log);
 
 /*
  * Another channel is the one to feed from now on; generations of the old one

@@ -6,10 +6,9 @@
 #define JW_CONF_H_INCLUDED
 
 
-#include <librdkafka/rdkafka.h>
-
 #include "goim_channel.h"
-#include "jw_log.h"
+#include "goim_kafka.h"
+#include "goim_log.h"
 
 
 #define JW_CONF_FILE  "/etc/goim/goim-job.conf"
@@ -22,30 +21,21 @@ typedef enum {
 } jw_conf_reset_e;
 
 
-/* A property of librdkafka, as the file has it. */
 typedef struct {
-    char  *name;
-    char  *value;
-    int    line;
-} jw_conf_property_t;
+    char               *file;
+    char               *channel_path;
 
+    char               *topics[GOIM_CHANNEL_TOPICS];
+    size_t              ntopics;
+    jw_conf_reset_e     reset;
+    goim_kafka_conf_t   kafka;
 
-typedef struct {
-    char                *file;
-    char                *channel_path;
-
-    char                *topics[GOIM_CHANNEL_TOPICS];
-    size_t               ntopics;
-    jw_conf_reset_e      reset;
-    jw_conf_property_t  *properties;
-    size_t               nproperties;
-
-    char                *server_id;
-    uint64_t             max_age_ms;          /* 0: off */
-    char                *v1_room_type;
-    int32_t              v1_op;
-    uint64_t             partition_check_ms;
-    jw_log_level_e       log_level;
+    char               *server_id;
+    uint64_t            max_age_ms;          /* 0: off */
+    char               *v1_room_type;
+    int32_t             v1_op;
+    uint64_t            partition_check_ms;
+    goim_log_level_e    log_level;
 } jw_conf_t;
 
 
@@ -53,7 +43,7 @@ typedef struct {
  * Reads and checks a file.  Everything that is wrong in it is logged, each
  * with file, line, setting and what would be right; the result is then NULL.
  */
-jw_conf_t *jw_conf_load(const char *file, const jw_log_t *log);
+jw_conf_t *jw_conf_load(const char *file, const goim_log_t *log);
 
 void jw_conf_destroy(jw_conf_t *conf);
 
@@ -61,7 +51,7 @@ void jw_conf_destroy(jw_conf_t *conf);
  * librdkafka's configuration: the properties of the file and our own.  NULL:
  * no memory, or librdkafka refused (logged).
  */
-rd_kafka_conf_t *jw_conf_kafka(const jw_conf_t *conf, const jw_log_t *log);
+rd_kafka_conf_t *jw_conf_kafka(const jw_conf_t *conf, const goim_log_t *log);
 
 /* Whether both would make the same consumer. */
 int jw_conf_same_kafka(const jw_conf_t *one, const jw_conf_t *other);

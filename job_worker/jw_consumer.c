@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "goim_time.h"
 #include "jw_consumer.h"
-#include "jw_time.h"
 
 
 /* One batch; while a lane is full it is shorter, to look at its readers. */
@@ -22,53 +22,14 @@
 #define JW_CONSUMER_COMMIT_WAIT_US  30000000
 
 
-static jw_log_level_e
-jw_consumer_log_level(int level)
-{
-    /* by syslog's levels; its errors are brokers that it tries again */
-
-    static const jw_log_level_e  levels[] = {
-        JW_LOG_CRIT, JW_LOG_CRIT, JW_LOG_CRIT, JW_LOG_WARN,
-        JW_LOG_WARN, JW_LOG_NOTICE, JW_LOG_INFO, JW_LOG_DEBUG
-    };
-
-    return level >= 0 && level < 8 ? levels[level] : JW_LOG_DEBUG;
-}
-
-
-/* FNV-1a; causes of librdkafka's log lines are words such as "FAIL". */
-static uint64_t
-jw_consumer_word_key(const char *word)
-{
-    uint64_t  h;
-
-    h = 0xcbf29ce484222325ULL;
-
-    while (*word) {
-        h = (h ^ (unsigned char) *word++) * 0x100000001b3ULL;
-    }
-
-    return h;
-}
-
-
 static void
 jw_consumer_log_cb(const rd_kafka_t *rk, int level, const char *fac,
     const char *text)
 {
-    jw_consumer_t   *c;
-    jw_log_level_e   l;
+    jw_consumer_t  *c;
 
     c = rd_kafka_opaque(rk);
-    l = jw_consumer_log_level(level);
-
-    if (l >= JW_LOG_INFO) {
-        jw_log(c->log, l, "librdkafka: %s: %s", fac, text);
-        return;
-    }
-
-    jw_log_limited(c->log, jw_log_cause(&c->causes, jw_consumer_word_key(fac)),
-                   l, "librdkafka: %s: %s", fac, text);
+    goim_kafka_log(c->log, &c->causes, level, fac, text);
 }
 
 
@@ -78,10 +39,11 @@ jw_consumer_error(jw_consumer_t *c, rd_kafka_resp_err_t err,
 {
     jw_channel_count(c->channel, GOIM_JOB_KAFKA_ERRORS, 1);
 
-    jw_log_limited(c->log, jw_log_cause(&c->causes, (uint64_t) (int64_t) err),
-                   JW_LOG_WARN, "kafka: %s: %s%s%s", what,
-                   rd_kafka_err2name(err), text ? ": " : "",
-                   text ? text : "");
+    goim_log_limited(c->log,
+                     goim_log_cause(&c->causes, (uint64_t) (int64_t) err),
+                     GOIM_LOG_WARN, "kafka: %s: %s%s%s", what,
+                     rd_kafka_err2name(err), text ? ": " : "",
+                     text ? text : "");
 }
 
 
@@ -149,9 +111,10 @@ jw_consumer_create_topics(jw_consumer_t *c)
 
         t->rkt = rd_kafka_topic_new(c->rk, c->conf->topics[i], NULL);
         if (t->rkt == NULL) {
-            jw_log(c->log, JW_LOG_ERROR, "librdkafka refused topic \"%s\": %s",
-                   c->conf->topics[i],
-                   rd_kafka_err2str(rd_kafka_last_error()));
+            goim_log(c->log, GOIM_LOG_ERROR,
+                     "librdkafka refused topic \"%s\": %s",
+                     c->conf->topics[i],
+                     rd_kafka_err2str(rd_kafka_last_error()));
             return GOIM_INVALID;
         }
 
@@ -185,7 +148,8 @@ jw_consumer_create_handle(jw_consumer_t *c)
     if (c->rk == NULL) {
         err = errno;
         rd_kafka_conf_destroy(kafka);
-        jw_log(c->log, JW_LOG_ERROR, "librdkafka makes no consumer: %s", text);
+        goim_log(c->log, GOIM_LOG_ERROR, "librdkafka makes no consumer: %s",
+                 text);
         return err == EINVAL ? GOIM_INVALID : GOIM_ERROR;
     }
 
@@ -197,14 +161,14 @@ jw_consumer_create_handle(jw_consumer_t *c)
 
 int
 jw_consumer_create(jw_consumer_t **result, const jw_conf_t *conf,
-    jw_channel_t *channel, const jw_log_t *log)
+    jw_channel_t *channel, const goim_log_t *log)
 {
     int             rc;
     jw_consumer_t  *c;
 
     c = calloc(1, sizeof(jw_consumer_t));
     if (c == NULL) {
-        jw_log(log, JW_LOG_CRIT, "no memory for a consumer");
+        goim_log(log, GOIM_LOG_CRIT, "no memory for a consumer");
         return GOIM_NOMEM;
     }
 
@@ -349,8 +313,8 @@ static void
 jw_consumer_not_taken(jw_consumer_t *c, int rc)
 {
     if (rc == GOIM_NOMEM) {
-        jw_log_limited(c->log, &c->memory_limit, JW_LOG_CRIT,
-                       "no memory for a message: consuming it again");
+        goim_log_limited(c->log, &c->memory_limit, GOIM_LOG_CRIT,
+                         "no memory for a message: consuming it again");
     }
 
     c->stale = 1;
@@ -446,10 +410,10 @@ jw_consumer_take(jw_consumer_t *c, const rd_kafka_message_t *m,
     }
 
     if (c->route.skip == GOIM_JOB_UNREADABLE) {
-        jw_log_limited(c->log, &c->unreadable_limit, JW_LOG_ERROR,
-                       "message %lld of \"%s\" [%d] can't be read: %s",
-                       (long long) m->offset, rd_kafka_topic_name(m->rkt),
-                       (int) m->partition, c->route.why);
+        goim_log_limited(c->log, &c->unreadable_limit, GOIM_LOG_ERROR,
+                         "message %lld of \"%s\" [%d] can't be read: %s",
+                         (long long) m->offset, rd_kafka_topic_name(m->rkt),
+                         (int) m->partition, c->route.why);
     }
 
     jw_consumer_hand_out(c, m, p);
@@ -551,7 +515,7 @@ jw_consumer_drain(jw_consumer_t *c, int timeout_ms)
         }
 
         if (n == 0) {
-            now_ms = jw_time_wall_ms();
+            now_ms = goim_time_wall_ms();
         }
 
         if (m->err) {
@@ -712,7 +676,7 @@ jw_consumer_commit(jw_consumer_t *c)
     rd_kafka_resp_err_t               err;
     rd_kafka_topic_partition_list_t  *list;
 
-    now = jw_time_us();
+    now = goim_time_us();
 
     if (now < c->next_commit_us) {
         return;
@@ -772,9 +736,10 @@ jw_consumer_commit_last(jw_consumer_t *c,
     }
 
     if (err) {
-        jw_log(c->log, JW_LOG_WARN, "the last offsets could not be committed: "
-               "%s",
-               rd_kafka_err2str(err));
+        goim_log(c->log, GOIM_LOG_WARN,
+                 "the last offsets could not be committed: "
+                 "%s",
+                 rd_kafka_err2str(err));
     }
 
     if (event) {

@@ -52,13 +52,13 @@ struct jw_topic_s {
     jw_partition_t    *partitions;
     int32_t            n;
     int                missing;   /* Kafka said that there was none yet */
-    jw_log_limit_t     limit;
+    goim_log_limit_t   limit;
 };
 
 
 typedef struct {
     rd_kafka_t        *rk;
-    const jw_log_t    *log;
+    const goim_log_t  *log;
     const jw_conf_t   *conf;
     jw_channel_t      *channel;
 
@@ -81,9 +81,9 @@ typedef struct {
     uint64_t           next_commit_us;
     int                committing;  /* a commit's result is awaited */
 
-    jw_log_causes_t    causes;
-    jw_log_limit_t     unreadable_limit;
-    jw_log_limit_t     memory_limit;
+    goim_log_causes_t  causes;
+    goim_log_limit_t   unreadable_limit;
+    goim_log_limit_t   memory_limit;
 } jw_consumer_t;
 
 
@@ -93,7 +93,7 @@ typedef struct {
  * logged.
  */
 GOIM_MUSTCHECK int jw_consumer_create(jw_consumer_t **result,
-    const jw_conf_t *conf, jw_channel_t *channel, const jw_log_t *log);
+    const jw_conf_t *conf, jw_channel_t *channel, const goim_log_t *log);
 
 /* Does not commit; the channel may be gone already. */
 void jw_consumer_destroy(jw_consumer_t *c);

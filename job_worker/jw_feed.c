@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "goim_time.h"
 #include "jw_feed.h"
-#include "jw_time.h"
 
 
 #define JW_FEED_LOOK_US  1000
@@ -92,7 +92,7 @@ jw_feed_hold(jw_feed_t *f, const goim_lane_message_t *m,
 
     if (f->first == NULL) {
         f->first = h;
-        f->full_us = jw_time_us();
+        f->full_us = goim_time_us();
         f->next_look_us = 0;
         goim_lane_count(f->lane, GOIM_JOB_PAUSES, 1);
 
@@ -210,7 +210,7 @@ jw_feed_look(jw_feed_t *f)
 {
     uint64_t  now;
 
-    now = jw_time_us();
+    now = goim_time_us();
 
     if (now < f->next_look_us) {
         return;

@@ -12,12 +12,12 @@
 
 #include <systemd/sd-daemon.h>
 
+#include "goim_log.h"
+#include "goim_time.h"
 #include "jw_assign.h"
 #include "jw_channel.h"
 #include "jw_conf.h"
 #include "jw_consumer.h"
-#include "jw_log.h"
-#include "jw_time.h"
 
 
 #define JW_MAIN_VERSION  "0.1.0"
@@ -40,7 +40,7 @@
 
 
 typedef struct {
-    jw_log_t        log;
+    goim_log_t      log;
     jw_conf_t      *conf;
     jw_channel_t    channel;
     jw_consumer_t  *consumer;
@@ -91,7 +91,7 @@ jw_main_alarm(int number)
 
 
 static int
-jw_main_set_signals(const jw_log_t *log)
+jw_main_set_signals(const goim_log_t *log)
 {
     size_t            i;
     struct sigaction  sa;
@@ -113,8 +113,8 @@ jw_main_set_signals(const jw_log_t *log)
         sigemptyset(&sa.sa_mask);
 
         if (sigaction(signals[i].number, &sa, NULL) == -1) {
-            jw_log(log, JW_LOG_CRIT, "sigaction(%d) failed: %s",
-                   signals[i].number, strerror(errno));
+            goim_log(log, GOIM_LOG_CRIT, "sigaction(%d) failed: %s",
+                     signals[i].number, strerror(errno));
             return GOIM_ERROR;
         }
     }
@@ -271,7 +271,7 @@ jw_main_change_conf(jw_main_t *jm, jw_conf_t *conf)
     if (strcmp(jm->conf->channel_path, conf->channel_path) != 0
         && jw_channel_set_path(&jm->channel, conf->channel_path) != GOIM_OK)
     {
-        jw_log(&jm->log, JW_LOG_CRIT, "no memory for the settings");
+        goim_log(&jm->log, GOIM_LOG_CRIT, "no memory for the settings");
 
         if (consumer) {
             jw_consumer_destroy(consumer);
@@ -301,18 +301,19 @@ jw_main_read_again(jw_main_t *jm)
     jw_main_reload = 0;
 
     (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
-                      (unsigned long long) jw_time_us());
+                      (unsigned long long) goim_time_us());
 
     conf = jw_conf_load(jm->conf->file, &jm->log);
 
     if (conf == NULL || jw_main_change_conf(jm, conf) != GOIM_OK) {
         jw_conf_destroy(conf);
-        jw_log(&jm->log, JW_LOG_ERROR, "the settings in \"%s\" are not used: "
-               "going on with the old ones",
-               jm->conf->file);
+        goim_log(&jm->log, GOIM_LOG_ERROR,
+                 "the settings in \"%s\" are not used: "
+                 "going on with the old ones",
+                 jm->conf->file);
 
     } else {
-        jw_log(&jm->log, JW_LOG_NOTICE, "settings read again");
+        goim_log(&jm->log, GOIM_LOG_NOTICE, "settings read again");
     }
 
     (void) sd_notify(0, "READY=1");
@@ -324,7 +325,7 @@ jw_main_turn(jw_main_t *jm)
 {
     uint64_t  now;
 
-    now = jw_time_us();
+    now = goim_time_us();
     jw_main_watchdog(jm, now);
 
     if (now >= jm->next_look_us) {
@@ -340,7 +341,7 @@ jw_main_turn(jw_main_t *jm)
     jw_channel_look_full(&jm->channel);
     jw_consumer_resume(jm->consumer);
 
-    now = jw_time_us();
+    now = goim_time_us();
 
     if (now >= jm->next_note_us) {
         jw_channel_note(&jm->channel);
@@ -367,16 +368,17 @@ jw_main_end(jw_main_t *jm)
     struct timespec                   pause = { 0, 5000000 };
     rd_kafka_topic_partition_list_t  *offsets;
 
-    jw_log(&jm->log, JW_LOG_NOTICE, "signal %d: stopping", (int) jw_main_stop);
+    goim_log(&jm->log, GOIM_LOG_NOTICE, "signal %d: stopping",
+             (int) jw_main_stop);
     (void) sd_notify(0, "STOPPING=1");
 
     jw_channel_publish(&jm->channel);
     jw_channel_drop_held(&jm->channel);
 
-    end = jw_time_us() + JW_MAIN_READERS_US;
+    end = goim_time_us() + JW_MAIN_READERS_US;
     jw_channel_note(&jm->channel);
 
-    while (!jw_channel_all_read(&jm->channel) && jw_time_us() < end) {
+    while (!jw_channel_all_read(&jm->channel) && goim_time_us() < end) {
         nanosleep(&pause, NULL);
         jw_channel_note(&jm->channel);
     }
@@ -395,7 +397,7 @@ jw_main_end(jw_main_t *jm)
     jw_channel_done(&jm->channel);
     jw_consumer_commit_last(jm->consumer, offsets, JW_MAIN_COMMIT_MS);
 
-    jw_log(&jm->log, JW_LOG_NOTICE, "stopped");
+    goim_log(&jm->log, GOIM_LOG_NOTICE, "stopped");
 
     alarm(JW_MAIN_END_S);
     jw_consumer_destroy(jm->consumer);
@@ -417,7 +419,7 @@ jw_main_begin(jw_main_t *jm)
     if (jw_channel_init(&jm->channel, jm->conf->channel_path, &jm->log)
         != GOIM_OK)
     {
-        jw_log(&jm->log, JW_LOG_CRIT, "no memory for the channel");
+        goim_log(&jm->log, GOIM_LOG_CRIT, "no memory for the channel");
         jw_consumer_destroy(jm->consumer);
         return JW_MAIN_RUNTIME;
     }
@@ -441,8 +443,8 @@ jw_main_run(jw_main_t *jm)
         return code;
     }
 
-    jw_log(&jm->log, JW_LOG_NOTICE, "version %s started, server_id \"%s\"",
-           JW_MAIN_VERSION, jm->conf->server_id);
+    goim_log(&jm->log, GOIM_LOG_NOTICE, "version %s started, server_id \"%s\"",
+             JW_MAIN_VERSION, jm->conf->server_id);
     (void) sd_notify(0, "READY=1");
 
     while (!jw_main_stop) {
@@ -495,7 +497,8 @@ main(int argc, char **argv)
 
     memset(&jm, 0, sizeof(jw_main_t));
     jm.log.fd = STDERR_FILENO;
-    jm.log.level = JW_LOG_NOTICE;
+    jm.log.level = GOIM_LOG_NOTICE;
+    jm.log.actor = "goim job";
 
     if (jw_main_set_signals(&jm.log) != GOIM_OK) {
         return JW_MAIN_RUNTIME;

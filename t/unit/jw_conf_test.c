@@ -31,7 +31,7 @@ load_bytes(const char *text, size_t len)
     char        name[] = "/tmp/jw_conf_test.XXXXXX";
     FILE       *out;
     ssize_t     n;
-    jw_log_t    log;
+    goim_log_t  log;
     jw_conf_t  *conf;
 
     fd = mkstemp(name);
@@ -43,7 +43,8 @@ load_bytes(const char *text, size_t len)
     assert_non_null(out);
 
     log.fd = fileno(out);
-    log.level = JW_LOG_DEBUG;
+    log.level = GOIM_LOG_DEBUG;
+    log.actor = "goim job";
 
     conf = jw_conf_load(name, &log);
 
@@ -96,7 +97,7 @@ test_conf_smallest_file_gets_defaults(void **state)
     assert_string_equal(conf->v1_room_type, "room");
     assert_int_equal(conf->v1_op, 1000);
     assert_int_equal(conf->partition_check_ms, 5000);
-    assert_int_equal(conf->log_level, JW_LOG_NOTICE);
+    assert_int_equal(conf->log_level, GOIM_LOG_NOTICE);
 
     assert_int_equal(gethostname(name, sizeof(name)), 0);
 
@@ -135,16 +136,16 @@ test_conf_every_setting_is_taken(void **state)
     assert_string_equal(conf->topics[1], "two");
     assert_string_equal(conf->topics[2], "three");
     assert_int_equal(conf->reset, JW_CONF_EARLIEST);
-    assert_int_equal(conf->nproperties, 3);
-    assert_string_equal(conf->properties[0].name, "bootstrap.servers");
-    assert_string_equal(conf->properties[0].value, "a:1,b:2");
-    assert_int_equal(conf->properties[2].line, 11);
+    assert_int_equal(conf->kafka.n, 3);
+    assert_string_equal(conf->kafka.elts[0].name, "bootstrap.servers");
+    assert_string_equal(conf->kafka.elts[0].value, "a:1,b:2");
+    assert_int_equal(conf->kafka.elts[2].line, 11);
     assert_string_equal(conf->server_id, "comet-1");
     assert_int_equal(conf->max_age_ms, 2 * 3600 * 1000);
     assert_string_equal(conf->v1_room_type, "live");
     assert_int_equal(conf->v1_op, -5);
     assert_int_equal(conf->partition_check_ms, 3600 * 1000);
-    assert_int_equal(conf->log_level, JW_LOG_DEBUG);
+    assert_int_equal(conf->log_level, GOIM_LOG_DEBUG);
 
     jw_conf_destroy(conf);
 }
@@ -167,7 +168,7 @@ test_conf_times_have_units(void **state)
         { "2m", 120000 },
         { "1h", 3600000 },
         { "1d", -1 },
-        { "1ms", -1 },
+        { "1ms", 1 },
         { "-1s", -1 },
         { "1.5h", -1 },
         { "s", -1 },
@@ -270,14 +271,15 @@ test_conf_missing_file_is_told(void **state)
     int       fds[2];
     char      text[256];
     ssize_t   n;
-    jw_log_t  log;
+    goim_log_t  log;
 
     (void) state;
 
     assert_int_equal(pipe(fds), 0);
 
     log.fd = fds[1];
-    log.level = JW_LOG_ERROR;
+    log.level = GOIM_LOG_ERROR;
+    log.actor = "goim job";
 
     assert_null(jw_conf_load("/nonexistent/goim-job.conf", &log));
 
@@ -314,8 +316,8 @@ test_conf_long_lines_are_whole_or_refused(void **state)
 
         conf = load(text);
         assert_non_null(conf);
-        assert_int_equal(strlen(conf->properties[1].value), lengths[i]);
-        assert_int_equal(conf->log_level, JW_LOG_WARN);
+        assert_int_equal(strlen(conf->kafka.elts[1].value), lengths[i]);
+        assert_int_equal(conf->log_level, GOIM_LOG_WARN);
         jw_conf_destroy(conf);
     }
 
@@ -351,7 +353,7 @@ test_conf_kafka_gets_our_own_properties(void **state)
 {
     char              value[64];
     size_t            i, size;
-    jw_log_t          log = { STDERR_FILENO, JW_LOG_ERROR };
+    goim_log_t          log = { STDERR_FILENO, GOIM_LOG_ERROR, "goim job" };
     jw_conf_t        *conf;
     rd_kafka_conf_t  *kafka;
 

@@ -1,5 +1,5 @@
 /*
- * Writes log lines; see jw_log.h.  A line goes out in one write(), so that
+ * Writes log lines; see goim_log.h.  A line goes out in one write(), so that
  * lines of several processes do not mix.
  */
 
@@ -9,24 +9,24 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "jw_log.h"
-#include "jw_time.h"
+#include "goim_log.h"
+#include "goim_time.h"
 
 
-#define JW_LOG_LINE         2048
-#define JW_LOG_INTERVAL_US  1000000
+#define GOIM_LOG_LINE         2048
+#define GOIM_LOG_INTERVAL_US  1000000
 
 
-static const char *const  jw_log_names[JW_LOG_LEVELS] = {
+static const char *const  goim_log_names[GOIM_LOG_LEVELS] = {
     "alert", "crit", "error", "warn", "notice", "info", "debug"
 };
 
 
 static void
-jw_log_write(const jw_log_t *log, jw_log_level_e level, uint64_t omitted,
+goim_log_write(const goim_log_t *log, goim_log_level_e level, uint64_t omitted,
     const char *fmt, va_list args)
 {
-    char       line[JW_LOG_LINE];
+    char       line[GOIM_LOG_LINE];
     char      *p, *start, *last;
     time_t     now;
     struct tm  tm;
@@ -38,7 +38,8 @@ jw_log_write(const jw_log_t *log, jw_log_level_e level, uint64_t omitted,
     last = line + sizeof(line) - 64;  /* room for what follows the text */
 
     p += strftime(p, last - p, "%Y/%m/%d %H:%M:%S", &tm);
-    p += snprintf(p, last - p, " [%s] goim job: ", jw_log_names[level]);
+    p += snprintf(p, last - p, " [%s] %s: ", goim_log_names[level],
+                  log->actor);
 
     start = p;
     vsnprintf(p, last - p, fmt, args);
@@ -66,7 +67,7 @@ jw_log_write(const jw_log_t *log, jw_log_level_e level, uint64_t omitted,
 
 
 void
-jw_log(const jw_log_t *log, jw_log_level_e level, const char *fmt, ...)
+goim_log(const goim_log_t *log, goim_log_level_e level, const char *fmt, ...)
 {
     va_list  args;
 
@@ -75,14 +76,14 @@ jw_log(const jw_log_t *log, jw_log_level_e level, const char *fmt, ...)
     }
 
     va_start(args, fmt);
-    jw_log_write(log, level, 0, fmt, args);
+    goim_log_write(log, level, 0, fmt, args);
     va_end(args);
 }
 
 
 void
-jw_log_limited(const jw_log_t *log, jw_log_limit_t *limit,
-    jw_log_level_e level, const char *fmt, ...)
+goim_log_limited(const goim_log_t *log, goim_log_limit_t *limit,
+    goim_log_level_e level, const char *fmt, ...)
 {
     uint64_t  now;
     va_list   args;
@@ -91,15 +92,15 @@ jw_log_limited(const jw_log_t *log, jw_log_limit_t *limit,
         return;
     }
 
-    now = jw_time_us();
+    now = goim_time_us();
 
-    if (limit->written_us && now - limit->written_us < JW_LOG_INTERVAL_US) {
+    if (limit->written_us && now - limit->written_us < GOIM_LOG_INTERVAL_US) {
         limit->omitted++;
         return;
     }
 
     va_start(args, fmt);
-    jw_log_write(log, level, limit->omitted, fmt, args);
+    goim_log_write(log, level, limit->omitted, fmt, args);
     va_end(args);
 
     limit->written_us = now;
@@ -107,15 +108,15 @@ jw_log_limited(const jw_log_t *log, jw_log_limit_t *limit,
 }
 
 
-jw_log_limit_t *
-jw_log_cause(jw_log_causes_t *causes, uint64_t key)
+goim_log_limit_t *
+goim_log_cause(goim_log_causes_t *causes, uint64_t key)
 {
     size_t           i;
-    jw_log_limit_t  *oldest;
+    goim_log_limit_t  *oldest;
 
     oldest = &causes->limits[0];
 
-    for (i = 0; i < JW_LOG_CAUSES; i++) {
+    for (i = 0; i < GOIM_LOG_CAUSES; i++) {
         if (causes->limits[i].written_us && causes->limits[i].key == key) {
             return &causes->limits[i];
         }
@@ -125,20 +126,20 @@ jw_log_cause(jw_log_causes_t *causes, uint64_t key)
         }
     }
 
-    memset(oldest, 0, sizeof(jw_log_limit_t));
+    memset(oldest, 0, sizeof(goim_log_limit_t));
     oldest->key = key;
 
     return oldest;
 }
 
 
-jw_log_level_e
-jw_log_level(const char *name)
+goim_log_level_e
+goim_log_level(const char *name)
 {
-    jw_log_level_e  level;
+    goim_log_level_e  level;
 
-    for (level = 0; level < JW_LOG_LEVELS; level++) {
-        if (strcmp(name, jw_log_names[level]) == 0) {
+    for (level = 0; level < GOIM_LOG_LEVELS; level++) {
+        if (strcmp(name, goim_log_names[level]) == 0) {
             break;
         }
     }

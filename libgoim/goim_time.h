@@ -1,9 +1,9 @@
 /*
- * The two clocks of goim-job: one for intervals, one for what others read.
+ * The two clocks of the daemons: one for intervals, one for what others read.
  */
 
-#ifndef JW_TIME_H_INCLUDED
-#define JW_TIME_H_INCLUDED
+#ifndef GOIM_TIME_H_INCLUDED
+#define GOIM_TIME_H_INCLUDED
 
 
 #include <stdint.h>
@@ -12,7 +12,7 @@
 
 /* Microseconds of a clock that never jumps. */
 static inline uint64_t
-jw_time_us(void)
+goim_time_us(void)
 {
     struct timespec  ts;
 
@@ -24,7 +24,7 @@ jw_time_us(void)
 
 /* Milliseconds since 1970. */
 static inline uint64_t
-jw_time_wall_ms(void)
+goim_time_wall_ms(void)
 {
     struct timespec  ts;
 
@@ -34,4 +34,4 @@ jw_time_wall_ms(void)
 }
 
 
-#endif /* JW_TIME_H_INCLUDED */
+#endif /* GOIM_TIME_H_INCLUDED */

@@ -1,0 +1,394 @@
+/*
+ * Reads settings; see goim_conf.h.  The INI syntax is libinih's: a comment is
+ * a line of its own that begins with "#" or ";", a setting is one line.
+ */
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ini.h>
+
+#include "goim_conf.h"
+
+
+#define GOIM_CONF_LINE_MAX   65536
+#define GOIM_CONF_ERROR_LEN  512
+
+
+/* A file being read. */
+struct goim_conf_reader_s {
+    const goim_conf_schema_t  *schema;
+    void                      *conf;
+    const char                *name;
+    const goim_log_t          *log;
+    FILE                      *file;
+    int                        line;
+    int                        line_open;  /* the last piece had no newline */
+    size_t                     line_len;
+    int                        errors;
+    int                        set_at[GOIM_CONF_SETTINGS];  /* lines, or 0 */
+};
+
+
+const char  goim_conf_no_memory[] = "there is no memory for it";
+
+
+const char *
+goim_conf_set_string(char **field, const char *value)
+{
+    char  *copy;
+
+    copy = strdup(value);
+    if (copy == NULL) {
+        return goim_conf_no_memory;
+    }
+
+    free(*field);
+    *field = copy;
+
+    return NULL;
+}
+
+
+int
+goim_conf_has_control(const char *value)
+{
+    for (; *value; value++) {
+        if (iscntrl((unsigned char) *value)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+goim_conf_time(const char *value, uint64_t *ms)
+{
+    char               *end;
+    uint64_t            unit;
+    unsigned long long  n;
+
+    if (!isdigit((unsigned char) value[0])) {
+        return GOIM_INVALID;
+    }
+
+    errno = 0;
+    n = strtoull(value, &end, 10);
+
+    if (strcmp(end, "s") == 0 || *end == '\0') {
+        unit = 1000;
+
+    } else if (strcmp(end, "ms") == 0) {
+        unit = 1;
+
+    } else if (strcmp(end, "m") == 0) {
+        unit = 60 * 1000;
+
+    } else if (strcmp(end, "h") == 0) {
+        unit = 60 * 60 * 1000;
+
+    } else {
+        return GOIM_INVALID;
+    }
+
+    /* a thousand years is far from every overflow */
+
+    if (errno || n > 1000ULL * 366 * 24 * 3600 * 1000 / unit) {
+        return GOIM_INVALID;
+    }
+
+    *ms = n * unit;
+
+    return GOIM_OK;
+}
+
+
+int
+goim_conf_size(const char *value, uint64_t *bytes)
+{
+    char               *end;
+    uint64_t            unit;
+    unsigned long long  n;
+
+    if (!isdigit((unsigned char) value[0])) {
+        return GOIM_INVALID;
+    }
+
+    errno = 0;
+    n = strtoull(value, &end, 10);
+
+    if (*end == '\0') {
+        unit = 1;
+
+    } else if (strcasecmp(end, "k") == 0) {
+        unit = 1024;
+
+    } else if (strcasecmp(end, "m") == 0) {
+        unit = 1024 * 1024;
+
+    } else {
+        return GOIM_INVALID;
+    }
+
+    if (errno || n > UINT64_MAX / 2 / unit) {
+        return GOIM_INVALID;
+    }
+
+    *bytes = n * unit;
+
+    return GOIM_OK;
+}
+
+
+int
+goim_conf_number(const char *value, int64_t min, int64_t max, int64_t *number)
+{
+    char       *end;
+    long long   n;
+
+    if (!isdigit((unsigned char) value[0])
+        && !(value[0] == '-' && isdigit((unsigned char) value[1])))
+    {
+        return GOIM_INVALID;
+    }
+
+    errno = 0;
+    n = strtoll(value, &end, 10);
+
+    if (errno || *end != '\0' || n < min || n > max) {
+        return GOIM_INVALID;
+    }
+
+    *number = n;
+
+    return GOIM_OK;
+}
+
+
+const char *
+goim_conf_set_level(goim_log_level_e *field, const char *value)
+{
+    goim_log_level_e  level;
+
+    level = goim_log_level(value);
+
+    if (level == GOIM_LOG_LEVELS) {
+        return "it must be alert, crit, error, warn, notice, info or debug";
+    }
+
+    *field = level;
+
+    return NULL;
+}
+
+
+void
+goim_conf_error(goim_conf_reader_t *rd, int line, const char *fmt, ...)
+{
+    char     text[GOIM_CONF_ERROR_LEN];
+    va_list  args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+
+    rd->errors++;
+
+    if (line) {
+        goim_log(rd->log, GOIM_LOG_ERROR, "%s:%d: %s", rd->name, line, text);
+
+    } else {
+        goim_log(rd->log, GOIM_LOG_ERROR, "%s: %s", rd->name, text);
+    }
+}
+
+
+int
+goim_conf_line(const goim_conf_reader_t *rd)
+{
+    return rd->line;
+}
+
+
+int
+goim_conf_errors(const goim_conf_reader_t *rd)
+{
+    return rd->errors;
+}
+
+
+static void
+goim_conf_take(goim_conf_reader_t *rd, size_t i, const char *value)
+{
+    const char                 *wanted;
+    const goim_conf_setting_t  *s;
+
+    s = &rd->schema->settings[i];
+
+    if (rd->set_at[i]) {
+        goim_conf_error(rd, rd->line, "\"%s\" in [%s]: it is set in line %d "
+                        "already",
+                        s->name, s->section, rd->set_at[i]);
+        return;
+    }
+
+    rd->set_at[i] = rd->line;
+
+    wanted = s->set(rd->conf, value);
+    if (wanted) {
+        goim_conf_error(rd, rd->line, "\"%s\" in [%s] can't be \"%s\": %s",
+                        s->name, s->section, value, wanted);
+    }
+}
+
+
+static int
+goim_conf_is_section(const goim_conf_reader_t *rd, const char *section)
+{
+    char  name[64];
+
+    snprintf(name, sizeof(name), "[%s]", section);
+
+    return strstr(rd->schema->sections, name) != NULL;
+}
+
+
+/* libinih's handler; always goes on, so that all errors of a file are told. */
+static int
+goim_conf_handler(void *data, const char *section, const char *name,
+    const char *value)
+{
+    size_t                     i;
+    goim_conf_reader_t        *rd = data;
+    const goim_conf_schema_t  *schema = rd->schema;
+
+    if (!goim_conf_is_section(rd, section)) {
+        goim_conf_error(rd, rd->line, "\"%s\" stands in [%s]: it must stand "
+                        "in %s",
+                        name, section, schema->sections);
+        return 1;
+    }
+
+    if (value[0] == '\0') {
+        goim_conf_error(rd, rd->line, "\"%s\" in [%s] has no value: write "
+                        "one, or leave the line out",
+                        name, section);
+        return 1;
+    }
+
+    for (i = 0; i < schema->nsettings; i++) {
+        if (strcmp(schema->settings[i].section, section) == 0
+            && strcmp(schema->settings[i].name, name) == 0)
+        {
+            goim_conf_take(rd, i, value);
+            return 1;
+        }
+    }
+
+    if (schema->other == NULL
+        || !schema->other(rd, rd->conf, section, name, value))
+    {
+        goim_conf_error(rd, rd->line, "there is no setting \"%s\" in [%s]",
+                        name, section);
+    }
+
+    return 1;
+}
+
+
+/*
+ * libinih's reader: a line may come in several pieces.  It counts the lines,
+ * which the handler is not told.
+ */
+static char *
+goim_conf_gets(char *buf, int size, void *data)
+{
+    size_t               len;
+    goim_conf_reader_t  *rd = data;
+
+    if (fgets(buf, size, rd->file) == NULL) {
+        return NULL;
+    }
+
+    if (!rd->line_open) {
+        rd->line++;
+        rd->line_len = 0;
+    }
+
+    len = strlen(buf);
+    rd->line_open = len && buf[len - 1] != '\n';
+
+    if (rd->line_len <= GOIM_CONF_LINE_MAX
+        && rd->line_len + len > GOIM_CONF_LINE_MAX)
+    {
+        goim_conf_error(rd, rd->line, "the line is longer than %d bytes",
+                        GOIM_CONF_LINE_MAX);
+    }
+
+    rd->line_len += len;
+
+    return buf;
+}
+
+
+static void
+goim_conf_parse(goim_conf_reader_t *rd)
+{
+    int  rc;
+
+    /* libinih's settings; it has no other place for them */
+
+    ini_use_stack = 0;
+    ini_allow_realloc = 1;
+    ini_max_line = 2 * GOIM_CONF_LINE_MAX;
+    ini_allow_multiline = 0;
+    ini_allow_inline_comments = 0;
+
+    rc = ini_parse_stream(goim_conf_gets, rd, goim_conf_handler, rd);
+
+    if (rc > 0) {
+        goim_conf_error(rd, rc, "this is neither \"name = value\", nor a "
+                        "[section], nor a comment");
+
+    } else if (rc < 0) {
+        goim_conf_error(rd, 0, "%s", goim_conf_no_memory);
+    }
+
+    if (ferror(rd->file)) {
+        goim_conf_error(rd, 0, "can't be read: %s", strerror(errno));
+    }
+}
+
+
+int
+goim_conf_read(const goim_conf_schema_t *schema, const char *file, void *conf,
+    const goim_log_t *log)
+{
+    goim_conf_reader_t  rd;
+
+    memset(&rd, 0, sizeof(goim_conf_reader_t));
+
+    rd.schema = schema;
+    rd.conf = conf;
+    rd.name = file;
+    rd.log = log;
+
+    rd.file = fopen(file, "re");
+    if (rd.file == NULL) {
+        goim_log(log, GOIM_LOG_ERROR, "can't open \"%s\": %s", file,
+                 strerror(errno));
+        return GOIM_INVALID;
+    }
+
+    goim_conf_parse(&rd);
+    schema->complete(&rd, conf);
+
+    fclose(rd.file);
+
+    return rd.errors ? GOIM_INVALID : GOIM_OK;
+}
