@@ -42,7 +42,7 @@ my @cases = (
     ["$channel$kafka" . "no.such.property = 1\n", 5, 'librdkafka says'],
     ["$channel$kafka" . "enable.auto.commit = true\n", 5, 'left out'],
     ["$channel$kafka" . "topics = a b\n", 5, 'list of Kafka topics'],
-    ["$channel$kafka" . "[job]\nmax_age = soon\n", 6, 'number with s, m or h'],
+    ["$channel$kafka" . "[job]\nmax_age = soon\n", 6, 'number with ms, s, m or h'],
     ["$channel$kafka" . "[job]\nv1_op = 5e9\n", 6, 'operation number'],
     ["$channel$kafka" . "[job]\nmax_age = 1m\nmax_age = 2m\n", 7,
      'set in line 6'],
