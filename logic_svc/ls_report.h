@@ -76,5 +76,12 @@ GOIM_MUSTCHECK int ls_report_parse(ls_report_t *report, const uint8_t *text,
 
 void ls_report_done(ls_report_t *report);
 
+/*
+ * Whether a complete report's connections are more than those that are known
+ * of its epoch, report included, by more than one in eight: some come and go
+ * untold while much happens.
+ */
+int ls_report_is_short(const ls_report_t *report, uint64_t known);
+
 
 #endif /* LS_REPORT_H_INCLUDED */

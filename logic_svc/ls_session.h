@@ -63,6 +63,10 @@ typedef struct {
 typedef void (*ls_session_kicks_pt)(void *data, int rc,
     const ls_session_kick_t *kicks, size_t n);
 
+/* resync: the worker is to tell of all its connections again */
+typedef void (*ls_session_report_pt)(void *data, int rc,
+    const ls_session_kick_t *kicks, size_t n, int resync);
+
 typedef void (*ls_session_places_pt)(void *data, int rc,
     const ls_session_place_t *places, size_t n);
 
@@ -88,7 +92,7 @@ typedef struct {
     void  (*connect)(ls_session_t *ls, const ls_session_entry_t *entry,
                      ls_session_kicks_pt done, void *data);
     void  (*report)(ls_session_t *ls, const ls_report_t *report,
-                    ls_session_kicks_pt done, void *data);
+                    ls_session_report_pt done, void *data);
     void  (*find_keys)(ls_session_t *ls, const goim_str_t *keys, size_t n,
                        ls_session_places_pt done, void *data);
     void  (*find_mids)(ls_session_t *ls, const int64_t *mids, size_t n,
@@ -138,11 +142,14 @@ ls_session_connect(ls_session_t *ls, const ls_session_entry_t *entry,
  * - a greater epoch ends the sessions and counts of the slot's epochs before
  *   it once its state is complete; last ends its own.  A report of an epoch
  *   that has been followed by another is ignored (GOIM_OK, no kicks).
+ * - the first complete report of an epoch that says of more connections than
+ *   the store knows (ls_report_is_short()) asks for a resync: the store has
+ *   lost some, or was not there when they were told of.  Once per epoch.
  * The same report may come again and then changes nothing.
  */
 static inline void
 ls_session_report(ls_session_t *ls, const ls_report_t *report,
-    ls_session_kicks_pt done, void *data)
+    ls_session_report_pt done, void *data)
 {
     ls->backend->report(ls, report, done, data);
 }
