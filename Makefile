@@ -1,6 +1,6 @@
 # ngx_goim: build, test.  Everything that is made goes to build/.
 #
-#   make                    the nginx module and goim-job
+#   make                    the nginx module, goim-job and goim-logic
 #   make NGINX_SRC=dir      the module for that nginx source tree (1.22 or newer)
 #   make WS_ECHO=1          the module as an echo, for conformance suites
 #   make test               sets itself up, builds all, runs all tests
@@ -31,16 +31,19 @@ SAN_FLAGS    := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
 
 LIB_SRC      := $(wildcard libgoim/*.c)
 JOB_SRC      := $(wildcard job_worker/*.c)
+LOGIC_SRC    := $(wildcard logic_svc/*.c)
 UNIT_SRC     := $(wildcard t/unit/*_test.c)
 TOOL_SRC     := $(wildcard t/tools/*.c)
 BENCH_SRC    := $(wildcard bench/*.c)
 FUZZ_SRC     := $(wildcard t/fuzz/*_fuzz.c)
-HEADERS      := $(wildcard libgoim/*.h job_worker/*.h t/unit/*.h t/tools/*.h)
+HEADERS      := $(wildcard libgoim/*.h job_worker/*.h logic_svc/*.h t/unit/*.h \
+                t/tools/*.h)
 MODULE_SRC   := config $(wildcard ngx_goim_module/*.[ch] libgoim/*.[ch])
 
 LIB_LIBS     := -lprotobuf-c -lyajl
 DAEMON_LIBS  := $(LIB_LIBS) -lrdkafka -linih
 JOB_LIBS     := $(DAEMON_LIBS) -lsystemd -lpthread
+LOGIC_LIBS   := $(JOB_LIBS) -levent -lhiredis -lm
 
 # "make V=1" shows the commands
 ifndef V
@@ -54,7 +57,7 @@ endif
 ifeq ($(WS_ECHO),1)
 all: $(B)/echo/ngx_http_goim_module.so
 else
-all: $(B)/ngx_http_goim_module.so $(B)/goim-job
+all: $(B)/ngx_http_goim_module.so $(B)/goim-job $(B)/goim-logic
 endif
 
 
@@ -108,6 +111,19 @@ $(B)/san/goim-job: $(JOB_SAN_OBJ) $(B)/san/libgoim.a
 	$(CC) $(SAN_FLAGS) -o $@ $^ $(JOB_LIBS)
 
 
+# goim-logic
+
+LOGIC_OBJ     := $(LOGIC_SRC:%.c=$(B)/obj/%.o)
+LOGIC_SAN_OBJ := $(LOGIC_SRC:%.c=$(B)/san/%.o)
+
+$(B)/goim-logic: $(LOGIC_OBJ) $(B)/libgoim.a
+	echo '  LD      $@'
+	$(CC) $(DEB_CFLAGS) $(DEB_LDFLAGS) -o $@ $^ $(LOGIC_LIBS)
+
+$(B)/san/goim-logic: $(LOGIC_SAN_OBJ) $(B)/san/libgoim.a
+	$(CC) $(SAN_FLAGS) -o $@ $^ $(LOGIC_LIBS)
+
+
 # the module, in a copy of nginx's tree: nginx-dev's for the nginx of Debian
 
 $(B)/ngx_http_goim_module.so: $(MODULE_SRC)
@@ -126,21 +142,26 @@ UNIT_BIN     := $(UNIT_SRC:t/unit/%.c=$(B)/t/%)
 UNIT_SAN_BIN := $(UNIT_SRC:t/unit/%.c=$(B)/san/t/%)
 TOOL_BIN     := $(TOOL_SRC:t/tools/%.c=$(B)/t/%) $(BENCH_SRC:bench/%.c=$(B)/t/%)
 
+# the daemon whose parts a unit test is for, by its prefix
+DAEMON_OF         = $(if $(filter jw_%,$1),JOB,$(if $(filter ls_%,$1),LOGIC))
 JOB_TEST_OBJ     := $(filter-out %/jw_main.o,$(JOB_OBJ))
 JOB_TEST_SAN_OBJ := $(filter-out %/jw_main.o,$(JOB_SAN_OBJ))
+LOGIC_TEST_OBJ     := $(filter-out %/ls_main.o,$(LOGIC_OBJ))
+LOGIC_TEST_SAN_OBJ := $(filter-out %/ls_main.o,$(LOGIC_SAN_OBJ))
 
-$(B)/t/%_test: $(B)/obj/t/unit/%_test.o $(B)/libgoim.a $(JOB_TEST_OBJ)
+$(B)/t/%_test: $(B)/obj/t/unit/%_test.o $(B)/libgoim.a $(JOB_TEST_OBJ) \
+		$(LOGIC_TEST_OBJ)
 	mkdir -p $(@D)
-	$(CC) $(DEB_LDFLAGS) -o $@ $< $(if $(filter jw_%,$*),$(JOB_TEST_OBJ)) \
-		$(B)/libgoim.a -lcmocka $(JOB_LIBS)
+	$(CC) $(DEB_LDFLAGS) -o $@ $< $($(call DAEMON_OF,$*)_TEST_OBJ) \
+		$(B)/libgoim.a -lcmocka $(LOGIC_LIBS)
 
 $(B)/san/t/%_test: $(B)/san/t/unit/%_test.o $(B)/san/libgoim.a \
-		$(JOB_TEST_SAN_OBJ)
+		$(JOB_TEST_SAN_OBJ) $(LOGIC_TEST_SAN_OBJ)
 	mkdir -p $(@D)
-	$(CC) $(SAN_FLAGS) -o $@ $< $(if $(filter jw_%,$*),$(JOB_TEST_SAN_OBJ)) \
-		$(B)/san/libgoim.a -lcmocka $(JOB_LIBS)
+	$(CC) $(SAN_FLAGS) -o $@ $< $($(call DAEMON_OF,$*)_TEST_SAN_OBJ) \
+		$(B)/san/libgoim.a -lcmocka $(LOGIC_LIBS)
 
-$(B)/obj/t/unit/%.o $(B)/san/t/unit/%.o: EXTRA_CFLAGS = -Ijob_worker
+$(B)/obj/t/unit/%.o $(B)/san/t/unit/%.o: EXTRA_CFLAGS = -Ijob_worker -Ilogic_svc
 
 $(B)/t/%: $(B)/obj/t/tools/%.o $(B)/libgoim.a
 	mkdir -p $(@D)
@@ -160,7 +181,7 @@ nginx-san: $(MODULE_SRC)
 	t/tools/build_nginx_san.sh $(B)/nginx-san
 
 test: setup
-	$(MAKE) all test-tools unit-tests $(B)/san/goim-job
+	$(MAKE) all test-tools unit-tests $(B)/san/goim-job $(B)/san/goim-logic
 	$(MAKE) WS_ECHO=1
 	$(MAKE) nginx-san
 	t/tools/run_tests.sh

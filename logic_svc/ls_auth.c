@@ -1,0 +1,256 @@
+/*
+ * Answers nginx's auth subrequest: who a client is, from its token, and where
+ * it is from now on (docs/http_api.md).  The session is registered before the
+ * answer goes out, so that a push right behind it finds the client.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "goim_time.h"
+#include "ls_endpoints.h"
+#include "ls_push.h"
+#include "ls_token.h"
+
+
+#define LS_AUTH_CONN_LEN  32
+#define LS_AUTH_UUID_LEN  36
+#define LS_AUTH_RANDOM    16  /* bytes: of an id, of a UUID */
+
+
+/* Between the token and the store's answer. */
+typedef struct {
+    ls_call_t   *call;
+    ls_token_t   token;
+    char         conn[LS_AUTH_CONN_LEN + 1];
+    char         uuid[LS_AUTH_UUID_LEN + 1];
+} ls_auth_t;
+
+
+static int
+ls_auth_random(uint8_t bytes[LS_AUTH_RANDOM])
+{
+    return getrandom(bytes, LS_AUTH_RANDOM, GRND_NONBLOCK) == LS_AUTH_RANDOM
+           ? GOIM_OK : GOIM_ERROR;
+}
+
+
+static void
+ls_auth_hex(char *out, const uint8_t *bytes, size_t n)
+{
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+    }
+}
+
+
+/* RFC 9562, 5.4: version 4 is random. */
+static void
+ls_auth_uuid(char *out, uint8_t bytes[LS_AUTH_RANDOM])
+{
+    size_t  i, at;
+
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+
+    for (i = 0, at = 0; i < LS_AUTH_RANDOM; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            out[at++] = '-';
+        }
+
+        ls_auth_hex(out + at, &bytes[i], 1);
+        at += 2;
+    }
+}
+
+
+static void
+ls_auth_free(ls_auth_t *la)
+{
+    ls_token_done(&la->token);
+    free(la);
+}
+
+
+static void
+ls_auth_fail(ls_auth_t *la, int status, int code, const char *message)
+{
+    ls_call_t  *call = la->call;
+
+    ls_auth_free(la);
+    ls_call_error(call, status, code, message);
+}
+
+
+static void
+ls_auth_add_accepts(ls_auth_t *la)
+{
+    char    *text, *p;
+    size_t   i;
+
+    if (la->token.naccepts == 0) {
+        return;
+    }
+
+    text = malloc(la->token.naccepts * sizeof("-2147483648,"));
+    if (text == NULL) {
+        return;
+    }
+
+    for (p = text, i = 0; i < la->token.naccepts; i++) {
+        p += sprintf(p, "%s%d", i ? "," : "", (int) la->token.accepts[i]);
+    }
+
+    ls_call_add_header(la->call, "X-Goim-Accepts", text);
+    free(text);
+}
+
+
+static void
+ls_auth_accept(ls_auth_t *la)
+{
+    char        text[32];
+    ls_call_t  *call = la->call;
+    ls_conf_t  *conf = call->ls->conf;
+
+    snprintf(text, sizeof(text), "%lld", (long long) la->token.mid);
+    ls_call_add_header(call, "X-Goim-Mid", text);
+    ls_call_add_header(call, "X-Goim-Key", la->token.key);
+    ls_call_add_header(call, "X-Goim-Conn", la->conn);
+
+    if (la->token.room) {
+        ls_call_add_header(call, "X-Goim-Room", la->token.room);
+    }
+
+    ls_auth_add_accepts(la);
+
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)
+             (conf->heartbeat_ms * conf->heartbeat_max / 1000));
+    ls_call_add_header(call, "X-Goim-Heartbeat", text);
+
+    ls_auth_free(la);
+    ls_call_reply(call, 200, LS_HTTP_JSON, NULL);
+}
+
+
+static void
+ls_auth_registered(void *data, int rc, const ls_session_kick_t *kicks,
+    size_t n)
+{
+    ls_auth_t  *la = data;
+
+    if (rc != GOIM_OK) {
+        ls_auth_fail(la, 503, LS_CODE_SERVER, "the session store can't be "
+                     "reached");
+        return;
+    }
+
+    ls_push_kicks(la->call->ls, kicks, n);
+    ls_auth_accept(la);
+}
+
+
+/* What the settings let a token say about its bearer. */
+static int
+ls_auth_identify(ls_auth_t *la)
+{
+    uint8_t  bytes[LS_AUTH_RANDOM];
+
+    if (la->call->ls->conf->auth == LS_CONF_ANONYMOUS) {
+        free(la->token.key);
+        la->token.key = NULL;
+        la->token.mid = 0;
+    }
+
+    if (la->token.key == NULL) {
+        if (ls_auth_random(bytes) != GOIM_OK) {
+            return GOIM_ERROR;
+        }
+
+        ls_auth_uuid(la->uuid, bytes);
+
+        la->token.key = strdup(la->uuid);
+        if (la->token.key == NULL) {
+            return GOIM_NOMEM;
+        }
+    }
+
+    if (ls_auth_random(bytes) != GOIM_OK) {
+        return GOIM_ERROR;
+    }
+
+    ls_auth_hex(la->conn, bytes, LS_AUTH_RANDOM);
+
+    return GOIM_OK;
+}
+
+
+static goim_str_t
+ls_auth_str(const char *s)
+{
+    return (goim_str_t) { (const uint8_t *) s, strlen(s) };
+}
+
+
+static void
+ls_auth_register(ls_auth_t *la)
+{
+    ls_session_entry_t  entry;
+
+    entry.key = ls_auth_str(la->token.key);
+    entry.mid = la->token.mid;
+    entry.server = ls_auth_str(ls_call_header(la->call, "X-Goim-Server"));
+    entry.conn = ls_auth_str(la->conn);
+    entry.when_ms = goim_time_wall_ms();
+
+    ls_session_connect(la->call->ls->session, &entry, ls_auth_registered, la);
+}
+
+
+void
+ls_auth(ls_call_t *call)
+{
+    int          rc;
+    char         message[256];
+    size_t       len;
+    goim_str_t   body;
+    ls_auth_t   *la;
+    const char  *why;
+
+    len = strlen(ls_call_header(call, "X-Goim-Server"));
+
+    if (len == 0 || len > LS_REPORT_NAME) {
+        ls_call_error(call, 400, LS_CODE_BAD, "the header X-Goim-Server must "
+                      "name the comet, in 1 to 255 bytes");
+        return;
+    }
+
+    la = calloc(1, sizeof(ls_auth_t));
+    if (la == NULL) {
+        ls_call_error(call, 503, LS_CODE_SERVER, "no memory");
+        return;
+    }
+
+    la->call = call;
+    body = ls_call_body(call);
+
+    rc = ls_token_parse(&la->token, body.data, body.len, &why);
+
+    if (rc == GOIM_INVALID) {
+        snprintf(message, sizeof(message), "the token is refused: %s", why);
+        ls_auth_fail(la, 401, -401, message);
+        return;
+    }
+
+    if (rc != GOIM_OK || ls_auth_identify(la) != GOIM_OK) {
+        ls_auth_fail(la, 503, LS_CODE_SERVER, "no memory, or no random "
+                     "numbers");
+        return;
+    }
+
+    ls_auth_register(la);
+}

@@ -1,0 +1,827 @@
+/*
+ * goim-logic's settings; see ls_conf.h.
+ */
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ls_conf.h"
+#include "ls_report.h"
+
+
+#define LS_CONF_TOPIC      "goim-push-topic"
+#define LS_CONF_TOPIC_LEN  249
+
+
+/* An HTTP body of more can't become a Kafka message anyhow. */
+#define LS_CONF_BODY_MAX   (64 * 1024 * 1024)
+
+
+static const char *
+ls_conf_add_listen(ls_conf_t *conf, const char *value, size_t len)
+{
+    int64_t           port;
+    const char       *colon;
+    char              text[16];
+    ls_conf_listen_t *l;
+
+    static const char  wanted[] =
+        "it must be a list of address:port with commas between, for example "
+        "127.0.0.1:3111 or [::1]:3111; without an address, :3111, all of "
+        "them";
+
+    for (colon = value + len; colon > value && *colon != ':'; colon--) {
+        /* void */
+    }
+
+    if (*colon != ':' || (size_t) (value + len - colon - 1) >= sizeof(text)) {
+        return wanted;
+    }
+
+    memcpy(text, colon + 1, value + len - colon - 1);
+    text[value + len - colon - 1] = '\0';
+
+    if (goim_conf_number(text, 1, 65535, &port) != GOIM_OK) {
+        return wanted;
+    }
+
+    if (conf->nlisten == LS_CONF_LISTEN) {
+        return "it must not hold more than 16 addresses";
+    }
+
+    l = &conf->listen[conf->nlisten];
+    len = colon - value;
+
+    if (len > 1 && value[0] == '[' && value[len - 1] == ']') {
+        value++;
+        len -= 2;
+    }
+
+    l->host = len ? strndup(value, len) : strdup("0.0.0.0");
+    if (l->host == NULL) {
+        return goim_conf_no_memory;
+    }
+
+    l->port = port;
+    conf->nlisten++;
+
+    return NULL;
+}
+
+
+static const char *
+ls_conf_set_listen(void *data, const char *value)
+{
+    size_t       len;
+    ls_conf_t   *conf = data;
+    const char  *wanted;
+
+    for (;;) {
+        value += strspn(value, " \t");
+        len = strcspn(value, ", \t");
+
+        wanted = ls_conf_add_listen(conf, value, len);
+        if (wanted) {
+            return wanted;
+        }
+
+        value += len;
+        value += strspn(value, " \t");
+
+        if (*value == '\0') {
+            return NULL;
+        }
+
+        if (*value++ != ',') {
+            return "it must have commas between its addresses";
+        }
+    }
+}
+
+
+static const char *
+ls_conf_set_max_body(void *data, const char *value)
+{
+    ls_conf_t  *conf = data;
+
+    if (goim_conf_size(value, &conf->max_body) != GOIM_OK
+        || conf->max_body < 1 || conf->max_body > LS_CONF_BODY_MAX)
+    {
+        return "it must be 1 to 64m bytes: a number with k or m behind it, "
+               "or none";
+    }
+
+    return NULL;
+}
+
+
+static const char *
+ls_conf_uint(uint64_t *field, const char *value, int64_t min, int64_t max,
+    const char *wanted)
+{
+    int64_t  n;
+
+    if (goim_conf_number(value, min, max, &n) != GOIM_OK) {
+        return wanted;
+    }
+
+    *field = n;
+
+    return NULL;
+}
+
+
+static const char *
+ls_conf_time(uint64_t *field, const char *value, uint64_t min, uint64_t max,
+    const char *wanted)
+{
+    uint64_t  ms;
+
+    if (goim_conf_time(value, &ms) != GOIM_OK || ms < min || ms > max) {
+        return wanted;
+    }
+
+    *field = ms;
+
+    return NULL;
+}
+
+
+static const char *
+ls_conf_set_max_requests(void *data, const char *value)
+{
+    return ls_conf_uint(&((ls_conf_t *) data)->max_requests, value, 1,
+                        1000000, "it must be a number from 1 to 1000000");
+}
+
+
+static const char *
+ls_conf_set_timeout(void *data, const char *value)
+{
+    return ls_conf_time(&((ls_conf_t *) data)->timeout_ms, value, 1000,
+                        3600 * 1000, "it must be 1s to 1h: a number with ms, "
+                        "s, m or h behind it");
+}
+
+
+static const char *
+ls_conf_set_topic(void *data, const char *value)
+{
+    size_t  len;
+
+    len = strlen(value);
+
+    if (len > LS_CONF_TOPIC_LEN || strcmp(value, ".") == 0
+        || strcmp(value, "..") == 0
+        || strspn(value, "abcdefghijklmnopqrstuvwxyz"
+                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != len)
+    {
+        return "it must be a Kafka topic: 1 to 249 letters, digits, \".\", "
+               "\"_\" or \"-\"";
+    }
+
+    return goim_conf_set_string(&((ls_conf_t *) data)->topic, value);
+}
+
+
+static const char *
+ls_conf_set_owned_idempotence(void *data, const char *value)
+{
+    (void) data;
+    (void) value;
+
+    return "it must be left out: a push that is tried again must not arrive "
+           "twice, nor behind a later one";
+}
+
+
+static const char *
+ls_conf_set_owned_partitioner(void *data, const char *value)
+{
+    (void) data;
+    (void) value;
+
+    return "it must be left out: who produces to one topic must use one "
+           "partitioner, and goim's is FNV-1a";
+}
+
+
+static const char *
+ls_conf_set_owned_log(void *data, const char *value)
+{
+    (void) data;
+    (void) value;
+
+    return "it must be left out: librdkafka's lines go to goim-logic's log";
+}
+
+
+static const char *
+ls_conf_set_store(void *data, const char *value)
+{
+    ls_conf_t  *conf = data;
+
+    if (strcmp(value, "redis") == 0) {
+        conf->store = LS_CONF_REDIS;
+        return NULL;
+    }
+
+    if (strcmp(value, "memory") == 0) {
+        conf->store = LS_CONF_MEMORY;
+        return NULL;
+    }
+
+    return "it must be redis, or memory, which only a single goim-logic can "
+           "use and which ends with it";
+}
+
+
+static const char *
+ls_conf_set_expire(void *data, const char *value)
+{
+    return ls_conf_time(&((ls_conf_t *) data)->expire_ms, value, 60 * 1000,
+                        30ULL * 24 * 3600 * 1000, "it must be 1m to 720h, "
+                        "and more than renew= of nginx's goim_session");
+}
+
+
+static const char *
+ls_conf_set_redis_servers(void *data, const char *value)
+{
+    if (goim_conf_has_control(value)) {
+        return "it must be a list of address:port or unix:/path with commas "
+               "between";
+    }
+
+    return goim_conf_set_string(&((ls_conf_t *) data)->redis_servers, value);
+}
+
+
+static const char *
+ls_conf_set_redis_username(void *data, const char *value)
+{
+    return goim_conf_set_string(&((ls_conf_t *) data)->redis_username, value);
+}
+
+
+static const char *
+ls_conf_set_redis_password(void *data, const char *value)
+{
+    return goim_conf_set_string(&((ls_conf_t *) data)->redis_password, value);
+}
+
+
+static const char *
+ls_conf_set_redis_database(void *data, const char *value)
+{
+    return ls_conf_uint(&((ls_conf_t *) data)->redis_database, value, 0,
+                        1000000, "it must be the number of a database: 0 or "
+                        "more");
+}
+
+
+static const char *
+ls_conf_set_redis_timeout(void *data, const char *value)
+{
+    return ls_conf_time(&((ls_conf_t *) data)->redis_timeout_ms, value, 10,
+                        60 * 1000, "it must be 10ms to 1m: a number with ms, "
+                        "s, m or h behind it");
+}
+
+
+static const char *
+ls_conf_set_redis_max_calls(void *data, const char *value)
+{
+    return ls_conf_uint(&((ls_conf_t *) data)->redis_max_calls, value, 100,
+                        10000000, "it must be a number from 100 to 10000000");
+}
+
+
+static const char *
+ls_conf_set_auth(void *data, const char *value)
+{
+    ls_conf_t  *conf = data;
+
+    if (strcmp(value, "anonymous") == 0) {
+        conf->auth = LS_CONF_ANONYMOUS;
+        return NULL;
+    }
+
+    if (strcmp(value, "open") == 0) {
+        conf->auth = LS_CONF_OPEN;
+        return NULL;
+    }
+
+    return "it must be anonymous (nobody's mid and key are believed) or open "
+           "(everybody's are, as goim does)";
+}
+
+
+static const char *
+ls_conf_set_heartbeat(void *data, const char *value)
+{
+    return ls_conf_time(&((ls_conf_t *) data)->heartbeat_ms, value, 1000,
+                        3600 * 1000, "it must be 1s to 1h: a number with ms, "
+                        "s, m or h behind it");
+}
+
+
+static const char *
+ls_conf_set_heartbeat_max(void *data, const char *value)
+{
+    return ls_conf_uint(&((ls_conf_t *) data)->heartbeat_max, value, 1, 100,
+                        "it must be a number from 1 to 100: so many "
+                        "heartbeats may be missing");
+}
+
+
+static const char *
+ls_conf_op(int32_t *field, const char *value)
+{
+    int64_t  n;
+
+    if (goim_conf_number(value, INT32_MIN, INT32_MAX, &n) != GOIM_OK) {
+        return "it must be an operation number of 32 bits";
+    }
+
+    *field = n;
+
+    return NULL;
+}
+
+
+static const char *
+ls_conf_set_publish_op(void *data, const char *value)
+{
+    return ls_conf_op(&((ls_conf_t *) data)->publish_op, value);
+}
+
+
+static const char *
+ls_conf_set_publish_max(void *data, const char *value)
+{
+    ls_conf_t  *conf = data;
+
+    if (goim_conf_size(value, &conf->publish_max) != GOIM_OK
+        || conf->publish_max < 1 || conf->publish_max > LS_CONF_BODY_MAX)
+    {
+        return "it must be 1 to 64m bytes: a number with k or m behind it, "
+               "or none";
+    }
+
+    return NULL;
+}
+
+
+static const char *
+ls_conf_set_v1_room_type(void *data, const char *value)
+{
+    if (strlen(value) > 64 || goim_conf_has_control(value)
+        || strstr(value, "://") != NULL)
+    {
+        return "it must be what stands before \"://\" in a room's name: 1 to "
+               "64 bytes, no control characters";
+    }
+
+    return goim_conf_set_string(&((ls_conf_t *) data)->v1_room_type, value);
+}
+
+
+static const char *
+ls_conf_set_v1_op(void *data, const char *value)
+{
+    return ls_conf_op(&((ls_conf_t *) data)->v1_op, value);
+}
+
+
+/* The texts of [nodes] go to clients as they are. */
+static const char *
+ls_conf_text(char **field, const char *value)
+{
+    if (goim_conf_has_control(value)) {
+        return "it must have no control characters";
+    }
+
+    return goim_conf_set_string(field, value);
+}
+
+
+static const char *
+ls_conf_set_domain(void *data, const char *value)
+{
+    return ls_conf_text(&((ls_conf_t *) data)->domain, value);
+}
+
+
+static const char *
+ls_conf_set_host_domain(void *data, const char *value)
+{
+    return ls_conf_text(&((ls_conf_t *) data)->host_domain, value);
+}
+
+
+static const char *
+ls_conf_set_region(void *data, const char *value)
+{
+    return ls_conf_text(&((ls_conf_t *) data)->region, value);
+}
+
+
+static const char *
+ls_conf_set_zone(void *data, const char *value)
+{
+    return ls_conf_text(&((ls_conf_t *) data)->zone, value);
+}
+
+
+static const char *
+ls_conf_set_env(void *data, const char *value)
+{
+    return ls_conf_text(&((ls_conf_t *) data)->env, value);
+}
+
+
+static const char  ls_conf_port[] = "it must be a port, or 0 for none";
+
+
+static const char *
+ls_conf_set_tcp_port(void *data, const char *value)
+{
+    return ls_conf_uint(&((ls_conf_t *) data)->tcp_port, value, 0, 65535,
+                        ls_conf_port);
+}
+
+
+static const char *
+ls_conf_set_ws_port(void *data, const char *value)
+{
+    return ls_conf_uint(&((ls_conf_t *) data)->ws_port, value, 0, 65535,
+                        ls_conf_port);
+}
+
+
+static const char *
+ls_conf_set_wss_port(void *data, const char *value)
+{
+    return ls_conf_uint(&((ls_conf_t *) data)->wss_port, value, 0, 65535,
+                        ls_conf_port);
+}
+
+
+static const char *
+ls_conf_set_log_level(void *data, const char *value)
+{
+    return goim_conf_set_level(&((ls_conf_t *) data)->log_level, value);
+}
+
+
+static const goim_conf_setting_t  ls_conf_settings[] = {
+    { "http", "listen", ls_conf_set_listen },
+    { "http", "max_body", ls_conf_set_max_body },
+    { "http", "max_requests", ls_conf_set_max_requests },
+    { "http", "timeout", ls_conf_set_timeout },
+    { "kafka", "topic", ls_conf_set_topic },
+    { "kafka", "enable.idempotence", ls_conf_set_owned_idempotence },
+    { "kafka", "partitioner", ls_conf_set_owned_partitioner },
+    { "kafka", "log.queue", ls_conf_set_owned_log },
+    { "session", "store", ls_conf_set_store },
+    { "session", "expire", ls_conf_set_expire },
+    { "redis", "servers", ls_conf_set_redis_servers },
+    { "redis", "username", ls_conf_set_redis_username },
+    { "redis", "password", ls_conf_set_redis_password },
+    { "redis", "database", ls_conf_set_redis_database },
+    { "redis", "timeout", ls_conf_set_redis_timeout },
+    { "redis", "max_calls", ls_conf_set_redis_max_calls },
+    { "auth", "mode", ls_conf_set_auth },
+    { "auth", "heartbeat", ls_conf_set_heartbeat },
+    { "auth", "heartbeat_max", ls_conf_set_heartbeat_max },
+    { "publish", "op", ls_conf_set_publish_op },
+    { "publish", "max_size", ls_conf_set_publish_max },
+    { "v1", "room_type", ls_conf_set_v1_room_type },
+    { "v1", "op", ls_conf_set_v1_op },
+    { "nodes", "domain", ls_conf_set_domain },
+    { "nodes", "host_domain", ls_conf_set_host_domain },
+    { "nodes", "tcp_port", ls_conf_set_tcp_port },
+    { "nodes", "ws_port", ls_conf_set_ws_port },
+    { "nodes", "wss_port", ls_conf_set_wss_port },
+    { "nodes", "region", ls_conf_set_region },
+    { "nodes", "zone", ls_conf_set_zone },
+    { "nodes", "env", ls_conf_set_env },
+    { "log", "level", ls_conf_set_log_level },
+};
+
+
+/*
+ * "server comet-1 = 10,203.0.113.1,203.0.113.2": its weight, then the
+ * addresses that clients are told.
+ */
+static void
+ls_conf_take_node(goim_conf_reader_t *rd, ls_conf_t *conf, const char *server,
+    const char *value)
+{
+    int64_t          weight;
+    size_t           len;
+    char             text[16];
+    ls_conf_node_t  *node;
+
+    len = strcspn(value, ",");
+
+    if (len >= sizeof(text)) {
+        goto invalid;
+    }
+
+    memcpy(text, value, len);
+    text[len] = '\0';
+
+    if (*server == '\0' || strlen(server) > LS_REPORT_NAME
+        || goim_conf_has_control(value)
+        || goim_conf_number(text, 0, 1 << 20, &weight) != GOIM_OK)
+    {
+        goto invalid;
+    }
+
+    if (conf->nnodes == LS_CONF_NODES) {
+        goim_conf_error(rd, goim_conf_line(rd), "there are more than %d "
+                        "servers in [nodes]",
+                        LS_CONF_NODES);
+        return;
+    }
+
+    node = &conf->nodes[conf->nnodes++];
+    node->server = strdup(server);
+    node->addrs = strdup(value[len] ? value + len + 1 : "");
+    node->weight = weight;
+
+    if (node->server == NULL || node->addrs == NULL) {
+        goim_conf_error(rd, goim_conf_line(rd), "%s", goim_conf_no_memory);
+    }
+
+    return;
+
+invalid:
+
+    goim_conf_error(rd, goim_conf_line(rd), "\"server %s\" in [nodes] can't "
+                    "be \"%s\": it must be a weight from 0 to 1048576 and the "
+                    "server's addresses, with commas between",
+                    server, value);
+}
+
+
+static int
+ls_conf_other(goim_conf_reader_t *rd, void *data, const char *section,
+    const char *name, const char *value)
+{
+    ls_conf_t  *conf = data;
+
+    if (strcmp(section, "kafka") == 0) {
+        goim_kafka_take(&conf->kafka, rd, name, value);
+        return 1;
+    }
+
+    if (strcmp(section, "nodes") == 0 && strncmp(name, "server ", 7) == 0) {
+        ls_conf_take_node(rd, conf, name + 7, value);
+        return 1;
+    }
+
+    return 0;
+}
+
+
+static const char *
+ls_conf_string_default(char **field, const char *value)
+{
+    return *field ? NULL : goim_conf_set_string(field, value);
+}
+
+
+static void
+ls_conf_complete(goim_conf_reader_t *rd, void *data)
+{
+    size_t       i;
+    const char  *error;
+    ls_conf_t   *conf = data;
+
+    const struct {
+        char       **field;
+        const char  *value;
+    } defaults[] = {
+        { &conf->topic, LS_CONF_TOPIC },
+        { &conf->v1_room_type, "room" },
+        { &conf->domain, "" },
+        { &conf->host_domain, "" },
+        { &conf->region, "" },
+        { &conf->zone, "" },
+        { &conf->env, "" },
+    };
+
+    goim_kafka_complete(&conf->kafka, rd);
+
+    if (conf->store == LS_CONF_REDIS && conf->redis_servers == NULL
+        && goim_conf_errors(rd) == 0)
+    {
+        goim_conf_error(rd, 0, "\"servers\" in [redis] is missing: a list of "
+                        "address:port with commas between; or set \"store\" "
+                        "in [session] to memory");
+    }
+
+    error = NULL;
+
+    if (conf->nlisten == 0) {
+        error = ls_conf_set_listen(conf, "127.0.0.1:3111");
+    }
+
+    for (i = 0; i < sizeof(defaults) / sizeof(defaults[0]) && !error; i++) {
+        error = ls_conf_string_default(defaults[i].field, defaults[i].value);
+    }
+
+    if (error) {
+        goim_conf_error(rd, 0, "%s", error);
+    }
+}
+
+
+static const goim_conf_schema_t  ls_conf_schema = {
+    ls_conf_settings,
+    sizeof(ls_conf_settings) / sizeof(ls_conf_settings[0]),
+    "[http], [kafka], [session], [redis], [auth], [publish], [v1], [nodes] or "
+    "[log]",
+    ls_conf_other,
+    ls_conf_complete
+};
+
+
+static ls_conf_t *
+ls_conf_create(const char *file)
+{
+    ls_conf_t  *conf;
+
+    conf = calloc(1, sizeof(ls_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    conf->max_body = 1000000;
+    conf->max_requests = 10000;
+    conf->timeout_ms = 60 * 1000;
+    conf->expire_ms = 30 * 60 * 1000;
+    conf->redis_timeout_ms = 500;
+    conf->redis_max_calls = 100000;
+    conf->heartbeat_ms = 4 * 60 * 1000;
+    conf->heartbeat_max = 2;
+    conf->publish_op = 1000;
+    conf->publish_max = 4096;
+    conf->v1_op = 1000;
+    conf->tcp_port = 3101;
+    conf->ws_port = 3102;
+    conf->wss_port = 3103;
+    conf->log_level = GOIM_LOG_NOTICE;
+
+    conf->file = strdup(file);
+
+    if (conf->file == NULL || goim_kafka_conf_init(&conf->kafka) != GOIM_OK) {
+        ls_conf_destroy(conf);
+        return NULL;
+    }
+
+    return conf;
+}
+
+
+ls_conf_t *
+ls_conf_load(const char *file, const goim_log_t *log)
+{
+    ls_conf_t  *conf;
+
+    conf = ls_conf_create(file);
+    if (conf == NULL) {
+        goim_log(log, GOIM_LOG_CRIT, "no memory for the settings");
+        return NULL;
+    }
+
+    if (goim_conf_read(&ls_conf_schema, file, conf, log) != GOIM_OK) {
+        ls_conf_destroy(conf);
+        return NULL;
+    }
+
+    return conf;
+}
+
+
+void
+ls_conf_destroy(ls_conf_t *conf)
+{
+    size_t  i;
+
+    if (conf == NULL) {
+        return;
+    }
+
+    for (i = 0; i < conf->nlisten; i++) {
+        free(conf->listen[i].host);
+    }
+
+    for (i = 0; i < conf->nnodes; i++) {
+        free(conf->nodes[i].server);
+        free(conf->nodes[i].addrs);
+    }
+
+    goim_kafka_conf_done(&conf->kafka);
+    free(conf->topic);
+    free(conf->redis_servers);
+    free(conf->redis_username);
+    free(conf->redis_password);
+    free(conf->v1_room_type);
+    free(conf->domain);
+    free(conf->host_domain);
+    free(conf->region);
+    free(conf->zone);
+    free(conf->env);
+    free(conf->file);
+    free(conf);
+}
+
+
+rd_kafka_conf_t *
+ls_conf_kafka(const ls_conf_t *conf, const goim_log_t *log)
+{
+    size_t            i;
+    rd_kafka_conf_t  *kafka;
+
+    /* a push waits for its acknowledgement, so nothing is kept for long */
+
+    static const struct {
+        const char  *name;
+        const char  *value;
+        int          ours;  /* the file can't set it */
+    } values[] = {
+        { "enable.idempotence", "true", 1 },
+        { "partitioner", "fnv1a_random", 1 },
+        { "log.queue", "true", 1 },
+        { "client.id", "goim-logic", 0 },
+        { "message.timeout.ms", "5000", 0 },
+        { "linger.ms", "1", 0 },
+        { "reconnect.backoff.ms", "100", 0 },
+        { "reconnect.backoff.max.ms", "1000", 0 },
+        { "topic.metadata.refresh.interval.ms", "60000", 0 },
+    };
+
+    kafka = goim_kafka_make(&conf->kafka, log);
+    if (kafka == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        if ((values[i].ours
+             ? goim_kafka_set(kafka, values[i].name, values[i].value, log)
+             : goim_kafka_default(&conf->kafka, kafka, values[i].name,
+                                  values[i].value, log))
+            != GOIM_OK)
+        {
+            rd_kafka_conf_destroy(kafka);
+            return NULL;
+        }
+    }
+
+    return kafka;
+}
+
+
+static int
+ls_conf_same_string(const char *one, const char *other)
+{
+    return one == other || (one && other && strcmp(one, other) == 0);
+}
+
+
+int
+ls_conf_same_frame(const ls_conf_t *one, const ls_conf_t *other)
+{
+    size_t  i;
+
+    if (one->nlisten != other->nlisten) {
+        return 0;
+    }
+
+    for (i = 0; i < one->nlisten; i++) {
+        if (one->listen[i].port != other->listen[i].port
+            || strcmp(one->listen[i].host, other->listen[i].host) != 0)
+        {
+            return 0;
+        }
+    }
+
+    return one->max_body == other->max_body
+           && one->timeout_ms == other->timeout_ms
+           && goim_kafka_same(&one->kafka, &other->kafka)
+           && strcmp(one->topic, other->topic) == 0
+           && one->store == other->store
+           && one->expire_ms == other->expire_ms
+           && ls_conf_same_string(one->redis_servers, other->redis_servers)
+           && ls_conf_same_string(one->redis_username, other->redis_username)
+           && ls_conf_same_string(one->redis_password, other->redis_password)
+           && one->redis_database == other->redis_database
+           && one->redis_timeout_ms == other->redis_timeout_ms
+           && one->redis_max_calls == other->redis_max_calls;
+}
