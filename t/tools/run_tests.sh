@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs everything that has been built: unit tests, plain and with sanitizers,
 # then the behaviour tests with the nginx of the system, then these again
-# with an nginx 1.28, a module and a goim-job that all have sanitizers.
+# with an nginx 1.28, a module and daemons that all have sanitizers.
 #
 #   run_tests.sh [DIR]
 #
@@ -74,11 +74,13 @@ fi
 step "$dir with ${GOIM_NGINX:-the nginx of the system}" "$dir"/*.t
 
 san=build/nginx-san
-if [[ -x $san/nginx && -f $san/compiled && -x build/san/goim-job ]]; then
+if [[ -x $san/nginx && -f $san/compiled && -x build/san/goim-job &&
+    -x build/san/goim-logic ]]; then
     export GOIM_SAN=1
     export GOIM_NGINX=$PWD/$san/nginx
     export GOIM_MODULE=$PWD/$san/ngx_http_goim_module.so
     export GOIM_JOB=$PWD/build/san/goim-job
+    export GOIM_LOGIC=$PWD/build/san/goim-logic
     step "$dir with nginx 1.28 and sanitizers" "$dir"/*.t
 
 else

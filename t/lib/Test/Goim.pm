@@ -1,5 +1,5 @@
 # The harness: one comet host with all that belongs to it - Kafka, a service
-# for goim_auth, nginx with the module, goim-job - on ports and in folders of
+# for goim_auth or goim-logic, nginx with the module, goim-job - on ports and in folders of
 # its own, and what every test checks at its end.
 #
 #     use Test::More;
@@ -14,7 +14,7 @@
 #
 # "tests" counts the test's own checks; the harness adds its own.
 #
-# Environment: GOIM_NGINX, GOIM_MODULE, GOIM_JOB name the programs under
+# Environment: GOIM_NGINX, GOIM_MODULE, GOIM_JOB, GOIM_LOGIC name the programs under
 # test, GOIM_TOOLS the folder of those of t/tools; GOIM_SAN tells that they
 # have sanitizers, so that deadlines are longer; GOIM_KEEP keeps the folder;
 # GOIM_LOG is nginx's log level; GOIM_TEST_LIMIT ends a test that hangs.
@@ -35,8 +35,8 @@ use Test::Builder;
 
 use Test::Goim::Auth;
 use Test::Goim::Client;
+use Test::Goim::Daemon;
 use Test::Goim::FrameClient;
-use Test::Goim::Job;
 use Test::Goim::Kafka;
 use Test::Goim::Loop qw(patience wait_until);
 use Test::Goim::Nginx;
@@ -44,7 +44,7 @@ use Test::Goim::Process;
 use Test::Goim::Producer;
 use Test::Goim::Relay;
 use Test::Goim::TcpClient;
-use Test::Goim::Util qw(slurp tail);
+use Test::Goim::Util qw(slurp tail reserve_ports http_request);
 
 # how many checks finish() makes
 use constant CHECKS => 6;
@@ -95,6 +95,8 @@ sub sanitized {
 # auth => 1, nginx => 1: or 0 for none;
 # echo => 0, or 1 for the module of "make WS_ECHO=1";
 # job => 1, 0, or { section => { name => value } } for goim-job.conf;
+# logic => 0, 1, or the same for goim-logic.conf: then it is there in place of
+# the service for goim_auth, or that of another host, a Test::Goim;
 # binary, module_path: files in the test's folder that are used as nginx and its
 # module;
 # all others are for nginx.conf, see Test::Goim::Nginx.
@@ -103,7 +105,7 @@ sub new {
 
     my $self = bless { jobs => [], clients => [] }, $class;
     my %part = (kafka => 'mock', brokers => 1, auth => 1, nginx => 1,
-                echo => 0, job => 1, topics => { 'goim-push-topic' => 1 },
+                echo => 0, job => 1, logic => 0, topics => { 'goim-push-topic' => 1 },
                 binary => undef, module_path => undef);
 
     for my $name (keys %part) {
@@ -156,8 +158,13 @@ sub start {
         croak('Kafka can\'t be had');
     }
 
-    $self->{auth} = Test::Goim::Auth->new(dir => $self->{dir})
-        if $wanted->{auth};
+    if ($wanted->{logic}) {
+        $self->use_logic;
+
+    } elsif ($wanted->{auth}) {
+        $self->{auth} = Test::Goim::Auth->new(dir => $self->{dir});
+    }
+
     $self->make_nginx->start if $wanted->{nginx};
     $self->add_job->start if $wanted->{job} && $wanted->{kafka};
 
@@ -217,6 +224,7 @@ sub make_nginx {
     return $self->{nginx} = Test::Goim::Nginx->new(
         dir => $self->{dir}, channel_path => $self->channel_path,
         auth_port => $self->{auth} && $self->{auth}->port,
+        logic_port => $self->{logic_port},
         binary => $own->{binary} ? "$self->{dir}/$own->{binary}" : binary(),
         module_path => $module,
         conf => $self->{conf});
@@ -247,12 +255,55 @@ sub add_job {
         $all{$_} = { %{$all{$_} || {}}, %{$layer->{$_}} } for keys %$layer;
     }
 
-    push @{$self->{jobs}}, Test::Goim::Job->new(
+    push @{$self->{jobs}}, Test::Goim::Daemon->new(
         dir => $self->{dir}, name => $n > 1 ? "job$n" : 'job',
         binary => absolute($ENV{GOIM_JOB} || 'build/goim-job'),
         conf => \%all);
 
     return $self->{jobs}[-1];
+}
+
+
+# A goim-logic of our own, or another host's and its Kafka.
+sub use_logic {
+    my ($self) = @_;
+
+    my $wanted = $self->{wanted};
+
+    if (ref $wanted->{logic} eq 'Test::Goim') {
+        $self->{logic_port} = $wanted->{logic}{logic_port};
+        return;
+    }
+
+    $self->{logic_port} = reserve_ports(1);
+    $self->add_logic->start;
+}
+
+
+# A goim-logic, not yet started; the first is $goim->logic, and all listen on
+# one port if %conf does not say otherwise.
+sub add_logic {
+    my ($self, %conf) = @_;
+
+    my $common = $self->{wanted}{logic};
+    my $n = @{$self->{logics} || []} + 1;
+    my %all = (
+        http => { listen => "127.0.0.1:$self->{logic_port}" },
+        kafka => { brokers => $self->{kafka} && $self->{kafka}->bootstrap },
+        session => { store => 'memory' },
+        auth => { mode => 'open' },
+    );
+
+    for my $layer (ref $common ? $common : {}, \%conf) {
+        $all{$_} = { %{$all{$_} || {}}, %{$layer->{$_}} } for keys %$layer;
+    }
+
+    push @{$self->{logics}}, Test::Goim::Daemon->new(
+        dir => $self->{dir}, name => $n > 1 ? "logic$n" : 'logic',
+        binary => absolute($ENV{GOIM_LOGIC} || 'build/goim-logic'),
+        conf => \%all);
+
+    return $self->{logics}[-1];
 }
 
 
@@ -290,6 +341,8 @@ sub dir { return $_[0]{dir} }
 sub nginx { return $_[0]{nginx} }
 sub port { return $_[0]{nginx}->port }
 sub job { return $_[0]{jobs}[0] }
+sub logic { return $_[0]{logics}[0] }
+sub logic_port { return $_[0]{logic_port} }
 sub kafka { return $_[0]{kafka} }
 sub producer { return $_[0]{producer} }
 sub auth { return $_[0]{auth} }
@@ -305,10 +358,10 @@ sub stop {
     push @{$self->{worker_faults}}, $self->{nginx}->unexpected_workers
         if $self->{nginx} && $self->{nginx}->alive;
 
-    for my $job (@{$self->{jobs}}) {
-        $job->stop;
-        push @{$self->{end_faults}}, "$job->{name} exits with "
-            . $job->ended_badly if $job->ended_badly;
+    for my $daemon (@{$self->{jobs}}, @{$self->{logics} || []}) {
+        $daemon->stop;
+        push @{$self->{end_faults}}, "$daemon->{name} exits with "
+            . $daemon->ended_badly if $daemon->ended_badly;
     }
 
     push @{$self->{end_faults}}, 'nginx does not stop'
@@ -518,6 +571,14 @@ sub make_certificate {
         or croak('no certificate is made');
 
     return $self;
+}
+
+
+# A request to goim-logic; options as http_request() has them.
+sub ask_logic {
+    my ($self, $path, %opt) = @_;
+
+    return http_request($self->{logic_port}, $path, %opt);
 }
 
 

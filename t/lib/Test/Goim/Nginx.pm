@@ -70,10 +70,12 @@ my %defaults = (
 goim_channel %%CHANNEL%% %%channel%%;
     goim_server_id %%server_id%%;
     goim_handshake_timeout 60s;
+    %%logic_http%%
 HTTP
 location /sub {
             goim;
             goim_auth /auth;
+            %%logic_sub%%
             %%location%%
         }
 
@@ -81,6 +83,8 @@ location /sub {
             internal;
             proxy_pass http://127.0.0.1:%%AUTH%%;
         }
+
+        %%logic_locations%%
 
         location = /goim/status {
             goim_status;
@@ -98,7 +102,25 @@ server {
 SERVER
 
 
-# dir, channel_path, auth_port, binary, module_path; conf => the options of
+# What is added for goim-logic.
+my %logic = (
+    logic_http => 'goim_session /session interval=100ms;',
+    logic_sub => 'goim_publish /publish;',
+    logic_locations => <<'LOCATIONS');
+location = /publish {
+            internal;
+            proxy_pass http://127.0.0.1:%%LOGIC%%/goim/publish;
+        }
+
+        location = /session {
+            internal;
+            access_log off;
+            proxy_pass http://127.0.0.1:%%LOGIC%%/goim/session;
+        }
+LOCATIONS
+
+
+# dir, channel_path, auth_port or logic_port, binary, module_path; conf => the options of
 # the configuration.  module => 0: no goim in it, only "location".
 sub new {
     my ($class, %opt) = @_;
@@ -106,13 +128,16 @@ sub new {
     my $self = bless {
         dir => $opt{dir}, binary => $opt{binary},
         module_path => $opt{module_path}, conf => $opt{conf} || {},
-        error_log => "$opt{dir}/error.log", allowed => [], expected => {},
+        logic => $opt{logic_port}, error_log => "$opt{dir}/error.log",
+        allowed => [], expected => {},
     }, $class;
 
     $self->{port} = reserve_ports(1);
     $self->{marks} = {
         DIR => $opt{dir}, CHANNEL => $opt{channel_path},
-        AUTH => $opt{auth_port} || 9, PORT => $self->{port},
+        AUTH => $opt{logic_port} ? "$opt{logic_port}/goim/auth"
+                                 : $opt{auth_port} || 9,
+        LOGIC => $opt{logic_port} || 9, PORT => $self->{port},
         USER => $< == 0 ? user_line() : '', TCP_SERVER => $tcp_server,
     };
 
@@ -147,7 +172,9 @@ sub extra_port {
 sub conf_text {
     my ($self, %conf) = @_;
 
-    my %opt = (%defaults, %{$self->{conf}}, %conf);
+    my %opt = (%defaults,
+               $self->{logic} ? %logic : map { ($_ => '') } keys %logic,
+               %{$self->{conf}}, %conf);
 
     if (!$opt{module}) {
         $opt{goim_http} = '';

@@ -1,7 +1,7 @@
-# One goim-job: its configuration file, its life, and the word that it is
-# ready, which it gives as systemd would get it.
+# One goim-job or goim-logic: its configuration file, its life, and the word
+# that it is ready, which it gives as systemd would get it.
 
-package Test::Goim::Job;
+package Test::Goim::Daemon;
 
 use strict;
 use warnings;
@@ -15,13 +15,12 @@ use Test::Goim::Process;
 use Test::Goim::Util qw(slurp spew);
 
 
-# dir, binary, name => 'job', conf => { section => { key => value } },
+# dir, binary, name => 'job' or the like, conf => { section => { key => value } },
 # env => { ... }
 sub new {
     my ($class, %opt) = @_;
 
-    my $self = bless { name => 'job', env => {}, %opt, notified => '' },
-        $class;
+    my $self = bless { env => {}, %opt, notified => '' }, $class;
 
     $self->{conf_path} = "$self->{dir}/goim-$self->{name}.conf";
     $self->{log} = "$self->{dir}/$self->{name}.log";
@@ -54,7 +53,7 @@ sub write_conf {
 }
 
 
-# The arguments of goim-job for this file.
+# The daemon's arguments for this file.
 sub arguments { return ('-c', $_[0]{conf_path}) }
 
 
@@ -179,7 +178,7 @@ sub close_notify {
 }
 
 
-# goim-job with other arguments, e.g. --check: its exit code and its output.
+# The daemon with other arguments, e.g. --check: its exit code and its output.
 sub run {
     my ($self, @args) = @_;
 
@@ -190,7 +189,7 @@ sub run {
         name => "$self->{name} @args", dir => $self->{dir}, out => $out,
         env => $self->{env},
         argv => [$self->{binary}, $self->arguments, @args]);
-    $process->wait(20) or croak("goim-job @args hangs");
+    $process->wait(20) or croak("$self->{name} @args hangs");
 
     return ($process->status >> 8, slurp($out));
 }
