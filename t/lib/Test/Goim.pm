@@ -154,6 +154,9 @@ sub start {
 
     my $wanted = $self->{wanted};
 
+    $self->{kafka} = $wanted->{logic}{kafka}
+        if ref $wanted->{logic} eq 'Test::Goim';
+
     if ($wanted->{kafka} && !$self->start_kafka) {
         croak('Kafka can\'t be had');
     }
@@ -368,7 +371,8 @@ sub stop {
         if $self->{nginx} && !$self->{nginx}->stop;
 
     $_ && $_->stop for @{$self->{producers}}, @{$self->{tools_running}},
-        @$self{qw(auth kafka)};
+        $self->{auth},
+        ref $self->{wanted}{logic} eq 'Test::Goim' ? () : $self->{kafka};
 }
 
 
@@ -618,7 +622,8 @@ sub error_log { return slurp("$_[0]{dir}/error.log") }
 sub finish {
     my %found = map { $_ => [] } qw(alert report left worker end);
 
-    $_->stop for @hosts;
+    # who borrows comes after who lends
+    $_->stop for reverse @hosts;
 
     for my $host (@hosts) {
         push @{$found{left}}, Test::Goim::Process->leftovers($host->{dir});

@@ -173,7 +173,7 @@ sub conf_text {
     my ($self, %conf) = @_;
 
     my %opt = (%defaults,
-               $self->{logic} ? %logic : map { ($_ => '') } keys %logic,
+               $self->{logic} ? %logic : (map { ($_ => '') } keys %logic),
                %{$self->{conf}}, %conf);
 
     if (!$opt{module}) {
