@@ -43,7 +43,7 @@ MODULE_SRC   := config $(wildcard ngx_goim_module/*.[ch] libgoim/*.[ch])
 LIB_LIBS     := -lprotobuf-c -lyajl
 DAEMON_LIBS  := $(LIB_LIBS) -lrdkafka -linih
 JOB_LIBS     := $(DAEMON_LIBS) -lsystemd -lpthread
-LOGIC_LIBS   := $(JOB_LIBS) -levent -lhiredis -lm
+LOGIC_LIBS   := $(JOB_LIBS) -levent -lhiredis -ljwt -lm
 
 # "make V=1" shows the commands
 ifndef V

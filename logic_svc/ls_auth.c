@@ -11,6 +11,7 @@
 
 #include "goim_time.h"
 #include "ls_endpoints.h"
+#include "ls_jwt.h"
 #include "ls_push.h"
 #include "ls_token.h"
 
@@ -154,17 +155,11 @@ ls_auth_registered(void *data, int rc, const ls_session_kick_t *kicks,
 }
 
 
-/* What the settings let a token say about its bearer. */
+/* A key for who has none, and the connection's id. */
 static int
-ls_auth_identify(ls_auth_t *la)
+ls_auth_name(ls_auth_t *la)
 {
     uint8_t  bytes[LS_AUTH_RANDOM];
-
-    if (la->call->ls->conf->auth == LS_CONF_ANONYMOUS) {
-        free(la->token.key);
-        la->token.key = NULL;
-        la->token.mid = 0;
-    }
 
     if (la->token.key == NULL) {
         if (ls_auth_random(bytes) != GOIM_OK) {
@@ -186,6 +181,69 @@ ls_auth_identify(ls_auth_t *la)
     ls_auth_hex(la->conn, bytes, LS_AUTH_RANDOM);
 
     return GOIM_OK;
+}
+
+
+/* A body that is a JSON Web Token and nothing else. */
+static int
+ls_auth_take_bare(ls_token_t *token, goim_str_t body, const char **why)
+{
+    memset(token, 0, sizeof(ls_token_t));
+
+    if (body.len > LS_TOKEN_MAX) {
+        *why = "it is longer than 64 KB";
+        return GOIM_INVALID;
+    }
+
+    token->jwt = strndup((const char *) body.data, body.len);
+
+    return token->jwt ? GOIM_OK : GOIM_NOMEM;
+}
+
+
+/* What the settings let a token say about its bearer. */
+static int
+ls_auth_believe(ls_token_t *token, const ls_conf_t *conf, const char **why)
+{
+    switch (conf->auth) {
+
+    case LS_CONF_OPEN:
+        return GOIM_OK;
+
+    case LS_CONF_JWT:
+        if (token->jwt == NULL) {
+            *why = "it has no signed \"token\" in it";
+            return GOIM_INVALID;
+        }
+
+        return ls_jwt_verify(token, conf, goim_time_wall_ms() / 1000, why);
+
+    default: /* LS_CONF_ANONYMOUS */
+        free(token->key);
+        token->key = NULL;
+        token->mid = 0;
+        return GOIM_OK;
+    }
+}
+
+
+static int
+ls_auth_take(ls_auth_t *la, goim_str_t body, const char **why)
+{
+    int               rc;
+    const ls_conf_t  *conf = la->call->ls->conf;
+
+    rc = conf->auth == LS_CONF_JWT && ls_jwt_is(body.data, body.len)
+         ? ls_auth_take_bare(&la->token, body, why)
+         : ls_token_parse(&la->token, body.data, body.len, why);
+
+    if (rc != GOIM_OK) {
+        return rc;
+    }
+
+    rc = ls_auth_believe(&la->token, conf, why);
+
+    return rc == GOIM_OK ? ls_auth_name(la) : rc;
 }
 
 
@@ -238,7 +296,7 @@ ls_auth(ls_call_t *call)
     la->call = call;
     body = ls_call_body(call);
 
-    rc = ls_token_parse(&la->token, body.data, body.len, &why);
+    rc = ls_auth_take(la, body, &why);
 
     if (rc == GOIM_INVALID) {
         snprintf(message, sizeof(message), "the token is refused: %s", why);
@@ -246,7 +304,7 @@ ls_auth(ls_call_t *call)
         return;
     }
 
-    if (rc != GOIM_OK || ls_auth_identify(la) != GOIM_OK) {
+    if (rc != GOIM_OK) {
         ls_auth_fail(la, 503, LS_CODE_SERVER, "no memory, or no random "
                      "numbers");
         return;

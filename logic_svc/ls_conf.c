@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ls_conf.h"
+#include "ls_jwt.h"
 #include "ls_report.h"
 
 
@@ -17,6 +18,10 @@
 
 /* An HTTP body of more can't become a Kafka message anyhow. */
 #define LS_CONF_BODY_MAX   (64 * 1024 * 1024)
+
+/* of a key; RFC 7518, 3.2: as long as the hash, of which 256 bits is least */
+#define LS_CONF_KEY_MIN    32
+#define LS_CONF_KEY_MAX    (64 * 1024)
 
 
 static const char *
@@ -314,8 +319,82 @@ ls_conf_set_auth(void *data, const char *value)
         return NULL;
     }
 
-    return "it must be anonymous (nobody's mid and key are believed) or open "
-           "(everybody's are, as goim does)";
+    if (strcmp(value, "jwt") == 0) {
+        conf->auth = LS_CONF_JWT;
+        return NULL;
+    }
+
+    return "it must be anonymous (nobody's mid and key are believed), jwt "
+           "(those in a signed token are) or open (everybody's are, as goim "
+           "does)";
+}
+
+
+/* The file's bytes without a newline at their end. */
+static const char *
+ls_conf_read_key(ls_conf_t *conf, FILE *file)
+{
+    conf->jwt_key = malloc(LS_CONF_KEY_MAX + 1);
+    if (conf->jwt_key == NULL) {
+        return goim_conf_no_memory;
+    }
+
+    conf->jwt_key_len = fread(conf->jwt_key, 1, LS_CONF_KEY_MAX + 1, file);
+
+    if (conf->jwt_key_len > LS_CONF_KEY_MAX || ferror(file)) {
+        return "it must be a file of at most 64 KB";
+    }
+
+    while (conf->jwt_key_len
+           && strchr("\r\n", conf->jwt_key[conf->jwt_key_len - 1]))
+    {
+        conf->jwt_key_len--;
+    }
+
+    if (conf->jwt_key_len < LS_CONF_KEY_MIN) {
+        return "the key in it must have at least 32 bytes";
+    }
+
+    /* libjwt takes a PEM as a string */
+
+    conf->jwt_key[conf->jwt_key_len] = '\0';
+
+    return NULL;
+}
+
+
+static const char *
+ls_conf_set_jwt_key(void *data, const char *value)
+{
+    FILE        *file;
+    const char  *wanted;
+
+    file = fopen(value, "re");
+    if (file == NULL) {
+        return "it must be a file that can be read, with the secret (HS...) "
+               "or the public key in PEM (RS..., ES...)";
+    }
+
+    wanted = ls_conf_read_key(data, file);
+    fclose(file);
+
+    return wanted;
+}
+
+
+static const char *
+ls_conf_set_jwt_alg(void *data, const char *value)
+{
+    ls_conf_t  *conf = data;
+
+    conf->jwt_alg = ls_jwt_alg(value);
+
+    if (conf->jwt_alg == -1) {
+        return "it must be HS256, HS384, HS512, RS256, RS384, RS512, ES256, "
+               "ES384 or ES512";
+    }
+
+    return NULL;
 }
 
 
@@ -495,6 +574,8 @@ static const goim_conf_setting_t  ls_conf_settings[] = {
     { "redis", "timeout", ls_conf_set_redis_timeout },
     { "redis", "max_calls", ls_conf_set_redis_max_calls },
     { "auth", "mode", ls_conf_set_auth },
+    { "auth", "jwt_key", ls_conf_set_jwt_key },
+    { "auth", "jwt_alg", ls_conf_set_jwt_alg },
     { "auth", "heartbeat", ls_conf_set_heartbeat },
     { "auth", "heartbeat_max", ls_conf_set_heartbeat_max },
     { "publish", "op", ls_conf_set_publish_op },
@@ -626,6 +707,13 @@ ls_conf_complete(goim_conf_reader_t *rd, void *data)
                         "in [session] to memory");
     }
 
+    if (conf->auth == LS_CONF_JWT && conf->jwt_key == NULL
+        && goim_conf_errors(rd) == 0)
+    {
+        goim_conf_error(rd, 0, "\"jwt_key\" in [auth] is missing: a file with "
+                        "the key that tokens are signed with");
+    }
+
     error = NULL;
 
     if (conf->nlisten == 0) {
@@ -668,6 +756,7 @@ ls_conf_create(const char *file)
     conf->expire_ms = 30 * 60 * 1000;
     conf->redis_timeout_ms = 500;
     conf->redis_max_calls = 100000;
+    conf->jwt_alg = ls_jwt_alg("HS256");
     conf->heartbeat_ms = 4 * 60 * 1000;
     conf->heartbeat_max = 2;
     conf->publish_op = 1000;
@@ -732,6 +821,7 @@ ls_conf_destroy(ls_conf_t *conf)
     free(conf->redis_servers);
     free(conf->redis_username);
     free(conf->redis_password);
+    free(conf->jwt_key);
     free(conf->v1_room_type);
     free(conf->domain);
     free(conf->host_domain);

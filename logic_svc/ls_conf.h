@@ -18,7 +18,8 @@
 /* Whether what a token says about its bearer is believed. */
 typedef enum {
     LS_CONF_ANONYMOUS = 0,  /* mid and key are not; room and accepts are */
-    LS_CONF_OPEN            /* all is, as goim does */
+    LS_CONF_OPEN,           /* all is, as goim does */
+    LS_CONF_JWT             /* mid and key are if they are signed */
 } ls_conf_auth_e;
 
 
@@ -65,6 +66,9 @@ typedef struct {
     uint64_t            redis_max_calls;
 
     ls_conf_auth_e      auth;
+    uint8_t            *jwt_key;       /* NULL: none */
+    size_t              jwt_key_len;
+    int                 jwt_alg;       /* libjwt's number */
     uint64_t            heartbeat_ms;
     uint64_t            heartbeat_max;
 

@@ -285,9 +285,10 @@ ls_http_is_busy(ls_http_t *http, const ls_http_route_t *route)
 static void
 ls_http_handler(struct evhttp_request *req, void *data)
 {
-    ls_call_t              *call;
-    ls_http_t              *http = data;
-    const ls_http_route_t  *route;
+    ls_call_t                *call;
+    ls_http_t                *http = data;
+    const ls_http_route_t    *route;
+    const struct evhttp_uri  *uri;
 
     route = ls_http_find(req);
     if (route == NULL) {
@@ -306,10 +307,9 @@ ls_http_handler(struct evhttp_request *req, void *data)
     call->route = route;
     http->in_flight++;
 
-    if (ls_query_parse(&call->query,
-                       evhttp_uri_get_query(evhttp_request_get_evhttp_uri(req)))
-        != GOIM_OK)
-    {
+    uri = evhttp_request_get_evhttp_uri(req);
+
+    if (ls_query_parse(&call->query, evhttp_uri_get_query(uri)) != GOIM_OK) {
         ls_call_error(call, 500, LS_CODE_SERVER, "no memory");
         return;
     }

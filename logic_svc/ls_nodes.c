@@ -14,7 +14,7 @@
 
 
 #define LS_NODES_BEST    5          /* nodes of one answer */
-#define LS_NODES_WEIGHT  10         /* of a server that [nodes] does not name */
+#define LS_NODES_WEIGHT  10         /* of a server not named in [nodes] */
 #define LS_NODES_MAX     (1 << 20)  /* of a node's present weight */
 
 /* goim's example: how clients are to reconnect, seconds */

@@ -92,6 +92,13 @@ ls_token_take_room(ls_token_t *token, yajl_val value)
 
 
 static int
+ls_token_take_jwt(ls_token_t *token, yajl_val value)
+{
+    return ls_token_string(&token->jwt, value);
+}
+
+
+static int
 ls_token_take_platform(ls_token_t *token, yajl_val value)
 {
     (void) token;
@@ -154,6 +161,7 @@ ls_token_take(ls_token_t *token, const char *name, yajl_val value,
         { "platform", ls_token_take_platform, "\"platform\" is no string" },
         { "accepts", ls_token_take_accepts, "\"accepts\" is no array of at "
           "most 1024 numbers of 32 bits" },
+        { "token", ls_token_take_jwt, "\"token\" is no string" },
     };
 
     if (YAJL_IS_NULL(value)) {
@@ -273,5 +281,6 @@ ls_token_done(ls_token_t *token)
     free(token->key);
     free(token->room);
     free(token->accepts);
+    free(token->jwt);
     memset(token, 0, sizeof(ls_token_t));
 }

@@ -19,6 +19,7 @@ typedef struct {
     char     *room;      /* NULL: none; a room's full name */
     int32_t  *accepts;
     size_t    naccepts;
+    char     *jwt;       /* NULL: none; a signed token, ls_jwt.h */
 } ls_token_t;
 
 

@@ -9,6 +9,7 @@ packages=(
     libnginx-mod-http-ndk libnginx-mod-http-lua libnginx-mod-http-js
     librdkafka-dev libprotobuf-c-dev protobuf-c-compiler libyajl-dev
     libinih-dev libsystemd-dev libevent-dev libhiredis-dev uthash-dev
+    libjwt-dev
     libcmocka-dev perl clang libclang-rt-14-dev clang-format-14
     kcat default-jre-headless maven
     libpcre2-dev zlib1g-dev libssl-dev
