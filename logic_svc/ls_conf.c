@@ -107,16 +107,42 @@ ls_conf_set_listen(void *data, const char *value)
 
 
 static const char *
-ls_conf_set_max_body(void *data, const char *value)
+ls_conf_body_size(uint64_t *field, const char *value)
 {
-    ls_conf_t  *conf = data;
+    uint64_t  n;
 
-    if (goim_conf_size(value, &conf->max_body) != GOIM_OK
-        || conf->max_body < 1 || conf->max_body > LS_CONF_BODY_MAX)
+    if (goim_conf_size(value, &n) != GOIM_OK || n < 1
+        || n > LS_CONF_BODY_MAX)
     {
         return "it must be 1 to 64m bytes: a number with k or m behind it, "
                "or none";
     }
+
+    *field = n;
+
+    return NULL;
+}
+
+
+static const char *
+ls_conf_set_max_body(void *data, const char *value)
+{
+    return ls_conf_body_size(&((ls_conf_t *) data)->max_body, value);
+}
+
+
+static const char *
+ls_conf_set_max_buffered(void *data, const char *value)
+{
+    uint64_t    n;
+    ls_conf_t  *conf = data;
+
+    if (goim_conf_size(value, &n) != GOIM_OK || n < LS_CONF_BODY_MAX) {
+        return "it must be 64m bytes or more: a number with k or m behind "
+               "it, or none";
+    }
+
+    conf->max_buffered = n;
 
     return NULL;
 }
@@ -441,16 +467,7 @@ ls_conf_set_publish_op(void *data, const char *value)
 static const char *
 ls_conf_set_publish_max(void *data, const char *value)
 {
-    ls_conf_t  *conf = data;
-
-    if (goim_conf_size(value, &conf->publish_max) != GOIM_OK
-        || conf->publish_max < 1 || conf->publish_max > LS_CONF_BODY_MAX)
-    {
-        return "it must be 1 to 64m bytes: a number with k or m behind it, "
-               "or none";
-    }
-
-    return NULL;
+    return ls_conf_body_size(&((ls_conf_t *) data)->publish_max, value);
 }
 
 
@@ -560,6 +577,7 @@ static const goim_conf_setting_t  ls_conf_settings[] = {
     { "http", "listen", ls_conf_set_listen },
     { "http", "max_body", ls_conf_set_max_body },
     { "http", "max_requests", ls_conf_set_max_requests },
+    { "http", "max_buffered", ls_conf_set_max_buffered },
     { "http", "timeout", ls_conf_set_timeout },
     { "kafka", "topic", ls_conf_set_topic },
     { "kafka", "enable.idempotence", ls_conf_set_owned_idempotence },
@@ -752,6 +770,7 @@ ls_conf_create(const char *file)
 
     conf->max_body = 1000000;
     conf->max_requests = 10000;
+    conf->max_buffered = 256 * 1024 * 1024;
     conf->timeout_ms = 60 * 1000;
     conf->expire_ms = 30 * 60 * 1000;
     conf->redis_timeout_ms = 500;
@@ -851,6 +870,7 @@ ls_conf_kafka(const ls_conf_t *conf, const goim_log_t *log)
         { "log.queue", "true", 1 },
         { "client.id", "goim-logic", 0 },
         { "message.timeout.ms", "5000", 0 },
+        { "queue.buffering.max.kbytes", "262144", 0 },
         { "linger.ms", "1", 0 },
         { "reconnect.backoff.ms", "100", 0 },
         { "reconnect.backoff.max.ms", "1000", 0 },

@@ -50,6 +50,7 @@ typedef struct {
     size_t              nlisten;
     uint64_t            max_body;      /* bytes */
     uint64_t            max_requests;  /* that wait for an answer */
+    uint64_t            max_buffered;  /* bytes of their bodies together */
     uint64_t            timeout_ms;    /* of a silent HTTP client */
 
     goim_kafka_conf_t   kafka;

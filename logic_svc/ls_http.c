@@ -53,6 +53,7 @@ struct ls_http_s {
     struct evhttp_bound_socket  *bound[LS_CONF_LISTEN];
     size_t                       nbound;
     uint64_t                     in_flight;
+    uint64_t                     buffered;
     ls_http_count_t              counts[LS_HTTP_ROUTES];
     goim_log_limit_t             accept_limit;
     struct event                *resume;
@@ -63,6 +64,7 @@ static void
 ls_call_free(ls_call_t *call)
 {
     call->ls->http->in_flight--;
+    call->ls->http->buffered -= call->body_len;
     ls_query_done(&call->query);
     free(call);
 }
@@ -267,8 +269,9 @@ ls_http_find(struct evhttp_request *req)
 
 
 /*
- * Beyond max_requests nothing more is begun, so that what waits for a slow
- * Kafka or Redis stays bounded; who watches us is still answered.
+ * Beyond max_requests and max_buffered nothing more is begun, so that what
+ * waits for a slow Kafka or Redis stays bounded; who watches us is still
+ * answered.
  */
 static int
 ls_http_is_busy(ls_http_t *http, const ls_http_route_t *route)
@@ -278,7 +281,8 @@ ls_http_is_busy(ls_http_t *http, const ls_http_route_t *route)
     }
 
     return http->ls->stopping
-           || http->in_flight > http->ls->conf->max_requests;
+           || http->in_flight > http->ls->conf->max_requests
+           || http->buffered > http->ls->conf->max_buffered;
 }
 
 
@@ -305,7 +309,10 @@ ls_http_handler(struct evhttp_request *req, void *data)
     call->ls = http->ls;
     call->req = req;
     call->route = route;
+    call->body_len = evbuffer_get_length(evhttp_request_get_input_buffer(req));
+
     http->in_flight++;
+    http->buffered += call->body_len;
 
     uri = evhttp_request_get_evhttp_uri(req);
 
@@ -446,6 +453,13 @@ uint64_t
 ls_http_in_flight(const ls_http_t *http)
 {
     return http->in_flight;
+}
+
+
+uint64_t
+ls_http_buffered(const ls_http_t *http)
+{
+    return http->buffered;
 }
 
 

@@ -51,6 +51,7 @@ struct ls_call_s {
     struct evhttp_request  *req;
     const ls_http_route_t  *route;
     ls_query_t              query;
+    size_t                  body_len;
 };
 
 
@@ -63,8 +64,9 @@ ls_http_t *ls_http_create(ls_t *ls);
 /* No new connections and requests; those in flight are still answered. */
 void ls_http_close(ls_http_t *http);
 
-/* Calls that have not been answered. */
+/* Calls that have not been answered; the bytes of their bodies. */
 uint64_t ls_http_in_flight(const ls_http_t *http);
+uint64_t ls_http_buffered(const ls_http_t *http);
 
 void ls_http_destroy(ls_http_t *http);
 

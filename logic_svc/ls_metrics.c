@@ -186,6 +186,10 @@ ls_metrics(ls_call_t *call)
                           "Requests that are being answered.",
                           ls_http_in_flight(ls->http));
 
+        ls_metrics_number(buf, "requests_buffered_bytes", "gauge",
+                          "Bytes of the bodies of these requests.",
+                          ls_http_buffered(ls->http));
+
         ls_metrics_requests(buf, ls->http);
         ls_metrics_kafka(buf, ls);
         ls_metrics_sessions(buf, ls);

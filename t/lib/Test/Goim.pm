@@ -361,14 +361,17 @@ sub stop {
     push @{$self->{worker_faults}}, $self->{nginx}->unexpected_workers
         if $self->{nginx} && $self->{nginx}->alive;
 
-    for my $daemon (@{$self->{jobs}}, @{$self->{logics} || []}) {
-        $daemon->stop;
-        push @{$self->{end_faults}}, "$daemon->{name} exits with "
-            . $daemon->ended_badly if $daemon->ended_badly;
-    }
+    $_->stop for @{$self->{jobs}};
 
     push @{$self->{end_faults}}, 'nginx does not stop'
         if $self->{nginx} && !$self->{nginx}->stop;
+
+    # workers tell it of their end
+    $_->stop for @{$self->{logics} || []};
+
+    push @{$self->{end_faults}}, map { "$_->{name} exits with "
+                                       . $_->ended_badly }
+        grep { $_->ended_badly } @{$self->{jobs}}, @{$self->{logics} || []};
 
     $_ && $_->stop for @{$self->{producers}}, @{$self->{tools_running}},
         $self->{auth},
