@@ -14,7 +14,8 @@
 #include "jw_assign.h"
 
 
-#define JW_ASSIGN_ASK_US          500000  /* all questions of one round */
+#define JW_ASSIGN_ASK_US          500000   /* about partitions */
+#define JW_ASSIGN_MAX_ASK_US      3000000  /* about offsets */
 #define JW_ASSIGN_MAX_BACKOFF_US  8000000
 #define JW_ASSIGN_MAX_PARTITION   100000
 
@@ -664,6 +665,22 @@ jw_assign_schedule(jw_consumer_t *c, int again)
 }
 
 
+/*
+ * For all questions of one round.  Messages of other partitions wait
+ * meanwhile, so brokers get half a second at first, and more each time that
+ * this was not enough.
+ */
+static uint64_t
+jw_assign_ask_us(const jw_consumer_t *c)
+{
+    uint64_t  us;
+
+    us = c->backoff_us / 2;
+
+    return us < JW_ASSIGN_MAX_ASK_US ? us : JW_ASSIGN_MAX_ASK_US;
+}
+
+
 void
 jw_assign_update(jw_consumer_t *c)
 {
@@ -692,7 +709,7 @@ jw_assign_update(jw_consumer_t *c)
         jw_assign_now(c);
     }
 
-    deadline = now + JW_ASSIGN_ASK_US;
+    deadline = now + jw_assign_ask_us(c);
 
     again = jw_assign_fill_gaps(c, deadline) != GOIM_OK;
     again += jw_assign_each(c, jw_assign_correct, &deadline);
