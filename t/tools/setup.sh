@@ -13,6 +13,7 @@ packages=(
     libcmocka-dev perl clang libclang-rt-14-dev clang-format-14
     kcat default-jre-headless maven
     libpcre2-dev zlib1g-dev libssl-dev
+    nodejs node-ws node-typescript chromium
 )
 
 missing=()

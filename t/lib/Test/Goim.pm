@@ -37,6 +37,7 @@ use Test::Goim::Auth;
 use Test::Goim::Client;
 use Test::Goim::Daemon;
 use Test::Goim::FrameClient;
+use Test::Goim::JsClient;
 use Test::Goim::Kafka;
 use Test::Goim::Loop qw(patience wait_until);
 use Test::Goim::Nginx;
@@ -389,6 +390,22 @@ sub connect_ws {
     my $class = delete $opt{class} || 'Test::Goim::Client';
     my $client = $class->new(port => $self->port, %opt);
     push @{$self->{clients}}, $client;
+
+    return $client;
+}
+
+
+# The JavaScript client, not yet connected; its options, and url for another
+# place than ours.
+sub js_client {
+    my ($self, %opt) = @_;
+
+    my $url = delete $opt{url};
+    $url = 'ws://127.0.0.1:' . $self->port . '/sub' if !defined $url;
+
+    my $client = Test::Goim::JsClient->new(
+        dir => $self->dir, url => $url, options => \%opt);
+    push @{$self->{tools_running}}, $client;
 
     return $client;
 }
