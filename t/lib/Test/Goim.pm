@@ -34,6 +34,7 @@ use Socket qw(AF_UNIX PF_UNSPEC SOCK_STREAM);
 use Test::Builder;
 
 use Test::Goim::Auth;
+use Test::Goim::Browser;
 use Test::Goim::Client;
 use Test::Goim::Daemon;
 use Test::Goim::FrameClient;
@@ -45,7 +46,7 @@ use Test::Goim::Process;
 use Test::Goim::Producer;
 use Test::Goim::Relay;
 use Test::Goim::TcpClient;
-use Test::Goim::Util qw(slurp tail reserve_ports http_request);
+use Test::Goim::Util qw(slurp spew tail reserve_ports http_request);
 
 # how many checks finish() makes
 use constant CHECKS => 6;
@@ -408,6 +409,36 @@ sub js_client {
     push @{$self->{tools_running}}, $client;
 
     return $client;
+}
+
+
+# A browser, once nginx is there.
+sub browser {
+    my ($self) = @_;
+
+    my $browser = Test::Goim::Browser->new(dir => $self->dir);
+    push @{$self->{tools_running}}, $browser;
+
+    return $browser;
+}
+
+
+# The folder "site" with all that clients/ has, where workers may read it.
+sub make_site {
+    my ($self) = @_;
+
+    my $site = $self->dir . '/site';
+    mkdir($site) or croak("$site: $!");
+
+    for my $path (glob("$top/clients/demo/*"), glob("$top/clients/js/*.js")) {
+        my ($folder, $name) = $path =~ m{/(demo|js)/([^/]+)$};
+        my $to = $folder eq 'js' ? "$site/js" : $site;
+
+        mkdir($to) if !-d $to;
+        spew("$to/$name", slurp($path));
+    }
+
+    return $site;
 }
 
 
