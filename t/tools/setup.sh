@@ -9,7 +9,7 @@ packages=(
     libnginx-mod-http-ndk libnginx-mod-http-lua libnginx-mod-http-js
     librdkafka-dev libprotobuf-c-dev protobuf-c-compiler libyajl-dev
     libinih-dev libsystemd-dev libevent-dev libhiredis-dev uthash-dev
-    libjwt-dev
+    libjwt-dev redis-server
     libcmocka-dev perl clang libclang-rt-14-dev clang-format-14
     kcat default-jre-headless maven
     libpcre2-dev zlib1g-dev libssl-dev
@@ -30,7 +30,8 @@ fi
 
 echo "setup: installing ${missing[*]}"
 "${sudo[@]}" apt-get update -q
-# nginx must not be started by its installation: policy-rc.d refuses it
+# nginx and Redis must not be started by their installation: policy-rc.d
+# refuses it
 policy=/usr/sbin/policy-rc.d
 made=
 if [[ ! -e $policy ]]; then
