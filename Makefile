@@ -163,6 +163,20 @@ $(B)/san/t/%_test: $(B)/san/t/unit/%_test.o $(B)/san/libgoim.a \
 
 $(B)/obj/t/unit/%.o $(B)/san/t/unit/%.o: EXTRA_CFLAGS = -Ijob_worker -Ilogic_svc
 
+# it has the parts of goim-logic
+$(B)/t/session_store: $(B)/obj/t/tools/session_store.o $(LOGIC_TEST_OBJ) \
+		$(B)/libgoim.a
+	mkdir -p $(@D)
+	$(CC) $(DEB_LDFLAGS) -o $@ $^ $(LOGIC_LIBS)
+
+$(B)/san/t/session_store: $(B)/san/t/tools/session_store.o \
+		$(LOGIC_TEST_SAN_OBJ) $(B)/san/libgoim.a
+	mkdir -p $(@D)
+	$(CC) $(SAN_FLAGS) -o $@ $^ $(LOGIC_LIBS)
+
+$(B)/obj/t/tools/session_store.o $(B)/san/t/tools/session_store.o: \
+		EXTRA_CFLAGS = -D_GNU_SOURCE -Ilogic_svc
+
 $(B)/t/%: $(B)/obj/t/tools/%.o $(B)/libgoim.a
 	mkdir -p $(@D)
 	$(CC) $(DEB_LDFLAGS) -o $@ $^ $(JOB_LIBS)

@@ -99,6 +99,7 @@ struct ls_redis_s {
     ls_redis_server_t    servers[LS_REDIS_SERVERS];
 
     unsigned             entered;   /* callbacks that will look at us */
+    unsigned             stopped:1;
     unsigned             destroyed:1;
 };
 
@@ -208,7 +209,7 @@ ls_redis_wait(ls_redis_server_t *sv, uint64_t now)
         sv->backoff_us = LS_REDIS_BACKOFF_MAX;
     }
 
-    if (!sv->rd->destroyed) {
+    if (!sv->rd->stopped) {
         ls_redis_arm(sv);
     }
 }
@@ -427,7 +428,7 @@ ls_redis_call(ls_redis_t *rd, unsigned server, ls_redis_command_t *cmd,
 
     sv = &rd->servers[server];
 
-    if (rd->destroyed || sv->state != LS_REDIS_IS_UP
+    if (rd->stopped || sv->state != LS_REDIS_IS_UP
         || sv->ncalls >= rd->max_calls)
     {
         sv->counters.refused++;
@@ -988,17 +989,17 @@ ls_redis_create(struct event_base *base, const ls_redis_conf_t *conf,
 
 
 void
-ls_redis_destroy(ls_redis_t *rd)
+ls_redis_stop(ls_redis_t *rd)
 {
     unsigned            i;
     ls_redis_server_t  *sv;
 
-    if (rd->destroyed) {
+    if (rd->stopped) {
         return;
     }
 
     ls_redis_enter(rd);
-    rd->destroyed = 1;
+    rd->stopped = 1;
 
     for (i = 0; i < rd->nservers; i++) {
         sv = &rd->servers[i];
@@ -1007,6 +1008,20 @@ ls_redis_destroy(ls_redis_t *rd)
         ls_redis_lose(sv, 0, NULL);
     }
 
+    ls_redis_leave(rd);
+}
+
+
+void
+ls_redis_destroy(ls_redis_t *rd)
+{
+    if (rd->destroyed) {
+        return;
+    }
+
+    ls_redis_enter(rd);
+    ls_redis_stop(rd);
+    rd->destroyed = 1;
     ls_redis_leave(rd);
 }
 

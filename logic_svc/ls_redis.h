@@ -73,8 +73,10 @@ typedef void (*ls_redis_up_pt)(void *data, unsigned server);
 ls_redis_t *ls_redis_create(struct event_base *base,
     const ls_redis_conf_t *conf, const goim_log_t *log, goim_error_t *error);
 
-/* Calls under way end with GOIM_AGAIN first.  May be called by any callback
- * of this file. */
+/* Calls under way end with GOIM_AGAIN, and no others can be made. */
+void ls_redis_stop(ls_redis_t *rd);
+
+/* Stops first.  May be called by any callback of this file. */
 void ls_redis_destroy(ls_redis_t *rd);
 
 void ls_redis_on_up(ls_redis_t *rd, ls_redis_up_pt up, void *data);

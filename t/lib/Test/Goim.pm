@@ -44,7 +44,9 @@ use Test::Goim::Loop qw(patience wait_until);
 use Test::Goim::Nginx;
 use Test::Goim::Process;
 use Test::Goim::Producer;
+use Test::Goim::Redis;
 use Test::Goim::Relay;
+use Test::Goim::Store;
 use Test::Goim::TcpClient;
 use Test::Goim::Util qw(slurp spew tail reserve_ports http_request);
 
@@ -334,6 +336,31 @@ sub module {
 }
 
 
+# A Redis server, options as Test::Goim::Redis has them, not yet started.
+sub add_redis {
+    my ($self, %opt) = @_;
+
+    my $redis = Test::Goim::Redis->new(dir => $self->{dir}, %opt);
+    push @{$self->{redis}}, $redis;
+
+    return $redis;
+}
+
+
+# A session store in a process of its own, see Test::Goim::Store.
+sub add_store {
+    my ($self, %opt) = @_;
+
+    my $store = Test::Goim::Store->new(
+        dir => $self->{dir}, %opt,
+        binary => sanitized() ? absolute('build/san/t/session_store')
+                              : "$self->{tools}/session_store");
+    push @{$self->{stores}}, $store;
+
+    return $store;
+}
+
+
 # Paths in the environment are as seen from the tree's top folder.
 sub absolute {
     my ($path) = @_;
@@ -365,6 +392,9 @@ sub stop {
 
     $_->stop for @{$self->{jobs}};
 
+    push @{$self->{end_faults}}, 'a session store ends badly'
+        if grep { !$_->end } @{$self->{stores} || []};
+
     push @{$self->{end_faults}}, 'nginx does not stop'
         if $self->{nginx} && !$self->{nginx}->stop;
 
@@ -376,6 +406,7 @@ sub stop {
         grep { $_->ended_badly } @{$self->{jobs}}, @{$self->{logics} || []};
 
     $_ && $_->stop for @{$self->{producers}}, @{$self->{tools_running}},
+        @{$self->{redis} || []},
         $self->{auth},
         ref $self->{wanted}{logic} eq 'Test::Goim' ? () : $self->{kafka};
 }
