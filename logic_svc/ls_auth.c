@@ -144,13 +144,16 @@ ls_auth_registered(void *data, int rc, const ls_session_kick_t *kicks,
 {
     ls_auth_t  *la = data;
 
+    /* whom the store has replaced already nobody else will kick */
+
+    ls_push_kicks(la->call->ls, kicks, n);
+
     if (rc != GOIM_OK) {
         ls_auth_fail(la, 503, LS_CODE_SERVER, "the session store can't be "
                      "reached");
         return;
     }
 
-    ls_push_kicks(la->call->ls, kicks, n);
     ls_auth_accept(la);
 }
 

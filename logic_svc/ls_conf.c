@@ -9,6 +9,7 @@
 
 #include "ls_conf.h"
 #include "ls_jwt.h"
+#include "ls_redis_address.h"
 #include "ls_report.h"
 
 
@@ -281,9 +282,20 @@ ls_conf_set_expire(void *data, const char *value)
 static const char *
 ls_conf_set_redis_servers(void *data, const char *value)
 {
-    if (goim_conf_has_control(value)) {
-        return "it must be a list of address:port or unix:/path with commas "
-               "between";
+    unsigned             n;
+    const char          *wrong;
+    ls_redis_address_t  *list;
+
+    list = calloc(LS_REDIS_SERVERS, sizeof(ls_redis_address_t));
+    if (list == NULL) {
+        return goim_conf_no_memory;
+    }
+
+    wrong = ls_redis_address_list(value, list, &n);
+    free(list);
+
+    if (wrong) {
+        return wrong;
     }
 
     return goim_conf_set_string(&((ls_conf_t *) data)->redis_servers, value);

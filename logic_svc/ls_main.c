@@ -20,6 +20,7 @@
 #include "ls_online.h"
 #include "ls_producer.h"
 #include "ls_session_memory.h"
+#include "ls_session_redis.h"
 
 
 #define LS_MAIN_OK       0
@@ -324,6 +325,42 @@ ls_main_free_events(ls_main_t *lm)
 
 /* --- the parts, in the order in which they need each other */
 
+/* NULL: why has been logged. */
+static ls_session_t *
+ls_main_session(ls_t *ls)
+{
+    goim_error_t     error;
+    ls_session_t    *session;
+    ls_redis_conf_t  conf;
+
+    if (ls->conf->store == LS_CONF_MEMORY) {
+        session = ls_session_memory_create();
+
+        if (session == NULL) {
+            goim_log(&ls->log, GOIM_LOG_CRIT, "no memory for the sessions");
+        }
+
+        return session;
+    }
+
+    conf.servers = ls->conf->redis_servers;
+    conf.username = ls->conf->redis_username;
+    conf.password = ls->conf->redis_password;
+    conf.database = ls->conf->redis_database;
+    conf.timeout_ms = ls->conf->redis_timeout_ms;
+    conf.expire_ms = ls->conf->expire_ms;
+    conf.max_calls = ls->conf->redis_max_calls;
+
+    session = ls_session_redis_create(ls->base, &conf, &ls->log, &error);
+
+    if (session == NULL) {
+        goim_log(&ls->log, GOIM_LOG_CRIT, "redis: %s", error.text);
+    }
+
+    return session;
+}
+
+
 static int
 ls_main_begin(ls_t *ls)
 {
@@ -334,11 +371,15 @@ ls_main_begin(ls_t *ls)
         return code == GOIM_INVALID ? LS_MAIN_USAGE : LS_MAIN_RUNTIME;
     }
 
-    ls->session = ls_session_memory_create();
-    ls->online = ls->session ? ls_online_create(ls) : NULL;
+    ls->session = ls_main_session(ls);
+    if (ls->session == NULL) {
+        return LS_MAIN_RUNTIME;
+    }
+
+    ls->online = ls_online_create(ls);
 
     if (ls->online == NULL) {
-        goim_log(&ls->log, GOIM_LOG_CRIT, "no memory for the sessions");
+        goim_log(&ls->log, GOIM_LOG_CRIT, "no memory for the counts");
         return LS_MAIN_RUNTIME;
     }
 

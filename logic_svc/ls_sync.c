@@ -60,6 +60,11 @@ ls_sync_stored(void *data, int rc, const ls_session_kick_t *kicks, size_t n,
     ls_sync_t  *sync = data;
     ls_call_t  *call = sync->call;
 
+    /* also of a report that will come again: it won't give these again */
+
+    ls = call->ls;
+    ls_push_kicks(ls, kicks, n);
+
     if (rc != GOIM_OK) {
         ls_sync_free(sync);
         ls_call_error(call, 503, LS_CODE_SERVER, "the session store can't be "
@@ -67,11 +72,9 @@ ls_sync_stored(void *data, int rc, const ls_session_kick_t *kicks, size_t n,
         return;
     }
 
-    ls = call->ls;
     ls->reports++;
     ls->resyncs += resync != 0;
 
-    ls_push_kicks(ls, kicks, n);
     ls_sync_answer(sync, resync);
 }
 

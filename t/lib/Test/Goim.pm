@@ -103,13 +103,15 @@ sub sanitized {
 # the service for goim_auth, or that of another host, a Test::Goim;
 # binary, module_path: files in the test's folder that are used as nginx and its
 # module;
+# redis => 0: how many Redis servers goim-logic keeps sessions in; 0: memory;
 # all others are for nginx.conf, see Test::Goim::Nginx.
 sub new {
     my ($class, %opt) = @_;
 
     my $self = bless { jobs => [], clients => [] }, $class;
     my %part = (kafka => 'mock', brokers => 1, auth => 1, nginx => 1,
-                echo => 0, job => 1, logic => 0, topics => { 'goim-push-topic' => 1 },
+                echo => 0, job => 1, logic => 0, redis => 0,
+                topics => { 'goim-push-topic' => 1 },
                 binary => undef, module_path => undef);
 
     for my $name (keys %part) {
@@ -283,6 +285,7 @@ sub use_logic {
     }
 
     $self->{logic_port} = reserve_ports(1);
+    $self->add_redis->start for 1 .. $wanted->{redis};
     $self->add_logic->start;
 }
 
@@ -300,6 +303,12 @@ sub add_logic {
         session => { store => 'memory' },
         auth => { mode => 'open' },
     );
+
+    if ($self->{wanted}{redis}) {
+        $all{session}{store} = 'redis';
+        $all{redis}{servers} = join(',', map { $_->address }
+                                    @{$self->{redis}});
+    }
 
     for my $layer (ref $common ? $common : {}, \%conf) {
         $all{$_} = { %{$all{$_} || {}}, %{$layer->{$_}} } for keys %$layer;
@@ -374,6 +383,7 @@ sub nginx { return $_[0]{nginx} }
 sub port { return $_[0]{nginx}->port }
 sub job { return $_[0]{jobs}[0] }
 sub logic { return $_[0]{logics}[0] }
+sub redis { return $_[0]{redis}[$_[1] || 0] }
 sub logic_port { return $_[0]{logic_port} }
 sub kafka { return $_[0]{kafka} }
 sub producer { return $_[0]{producer} }
