@@ -29,6 +29,7 @@
 #define LS_REDIS_STEADY_US    1000000  /* up for so long: backoff is over */
 #define LS_REDIS_PING_US      1000000  /* of silence */
 #define LS_REDIS_GRACE_US     10000    /* for replies that have arrived */
+#define LS_REDIS_STILL_US     100000   /* a timer is never so late */
 
 
 typedef enum {
@@ -71,8 +72,9 @@ struct ls_redis_server_s {
     uint64_t                    backoff_us;
     uint64_t                    late_us;     /* all before IS_UP */
     uint64_t                    heard_us;
-    uint64_t                    graced_us;   /* late_us of the call that got
-                                                more time */
+    uint64_t                    graced_us;   /* late_us of the call that gets
+                                                more time, */
+    uint64_t                    grace_us;    /* until then */
     unsigned                    attempt;     /* chooses among addresses */
 
     ls_redis_counters_t         counters;
@@ -738,7 +740,7 @@ ls_redis_due_us(const ls_redis_server_t *sv)
     }
 
     if (sv->first->late_us == sv->graced_us) {
-        return sv->graced_us + LS_REDIS_GRACE_US;
+        return sv->grace_us;
     }
 
     return sv->first->late_us;
@@ -763,23 +765,34 @@ ls_redis_arm(ls_redis_server_t *sv)
 
 
 /*
- * A reply that has come but was not read yet, since this process was busy or
- * stopped, is not late; once.
+ * Whether the first call is late only since this process was busy or stopped:
+ * the timer comes late as well, or there is a reply to be read.  It gets more
+ * time then, once.
  */
 static int
 ls_redis_has_grace(ls_redis_server_t *sv)
 {
+    uint64_t       now;
     struct pollfd  pfd;
 
     if (sv->first->late_us == sv->graced_us) {
         return 0;
     }
 
-    pfd.fd = sv->ac->c.fd;
-    pfd.events = POLLIN;
+    now = goim_time_us();
 
-    if (poll(&pfd, 1, 0) != 1 || !(pfd.revents & POLLIN)) {
-        return 0;
+    if (now - sv->first->late_us > LS_REDIS_STILL_US) {
+        sv->grace_us = now + sv->rd->timeout_us;
+
+    } else {
+        pfd.fd = sv->ac->c.fd;
+        pfd.events = POLLIN;
+
+        if (poll(&pfd, 1, 0) != 1 || !(pfd.revents & POLLIN)) {
+            return 0;
+        }
+
+        sv->grace_us = now + LS_REDIS_GRACE_US;
     }
 
     sv->graced_us = sv->first->late_us;
