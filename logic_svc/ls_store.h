@@ -60,6 +60,8 @@ typedef struct {
 
     /* what the server calls itself: another after it lost its data */
     char               id[LS_STORE_ID_LEN + 1];  /* "": not known */
+    uint64_t           clock_ms;    /* its time when ours was, or before, */
+    uint64_t           clock_us;    /* then; 0: not known */
     unsigned           asking:1;    /* for its id */
     unsigned           dirty:1;     /* something was done without it */
     unsigned           silent:1;    /* silent slots are looked for */

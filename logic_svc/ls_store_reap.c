@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "goim_time.h"
 #include "ls_store.h"
 
 
@@ -43,16 +44,29 @@ ls_store_reap_on_silent(void *data, int rc, const redisReply *reply)
 {
     ls_store_server_t  *sv = data;
 
-    (void) rc;
-    (void) reply;
-
     sv->silent = 0;
+
+    if (rc == GOIM_OK && reply->type == REDIS_REPLY_STRING) {
+        sv->clock_ms = strtoull(reply->str, NULL, 10);
+        sv->clock_us = goim_time_us();
+    }
+}
+
+
+/* What the clock there shows now, or a little less; 0: not known. */
+static uint64_t
+ls_store_reap_clock(const ls_store_server_t *sv)
+{
+    return sv->clock_us
+               ? sv->clock_ms + (goim_time_us() - sv->clock_us) / 1000
+               : 0;
 }
 
 
 void
 ls_store_look_for_silent(ls_store_t *st, unsigned server)
 {
+    uint64_t             now, before;
     ls_store_server_t   *sv;
     ls_redis_command_t   cmd = { 0 };
 
@@ -66,8 +80,11 @@ ls_store_look_for_silent(ls_store_t *st, unsigned server)
 
     sv->silent = 1;
 
+    now = ls_store_reap_clock(sv);
+    before = now > st->silent_ms ? now - st->silent_ms : 0;
+
     ls_store_script(&cmd, ls_store_script_silent);
-    ls_redis_command_unsigned(&cmd, st->silent_ms);
+    ls_redis_command_unsigned(&cmd, before);
     ls_redis_command_unsigned(&cmd, LS_STORE_FORGET_MS);
 
     ls_store_call_bulk(st, server, &cmd, ls_store_reap_on_silent, sv);

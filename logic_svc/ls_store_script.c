@@ -306,9 +306,8 @@ const char  ls_store_script_tell[] =
 
 const char  ls_store_script_silent[] =
     LESS NOW SLOT KILL
-    "local silent, forget = tonumber(ARGV[1]), tonumber(ARGV[2])\n"
     "local list = redis.call('ZRANGEBYSCORE', 'goim:seen', '-inf',"
-    " ms(now - silent), 'LIMIT', 0, 16)\n"
+    " ARGV[1], 'LIMIT', 0, 16)\n"
     "for i = 1, #list do\n"
     "  local slot, server = list[i]:match('^(%d+):(.*)$')\n"
     "  local h = 'goim:server:' .. server\n"
@@ -321,7 +320,7 @@ const char  ls_store_script_silent[] =
     "    end\n"
     "    redis.call('HDEL', h, slot .. ':old')\n"
     "    slot_write(h, slot, e, 's', '0', seen, began, g)\n"
-    "    redis.call('ZADD', 'goim:seen', ms(now + forget), list[i])\n"
+    "    redis.call('ZADD', 'goim:seen', ms(now + ARGV[2]), list[i])\n"
     "  else\n"
     "    redis.call('HDEL', h, slot)\n"
     "    redis.call('ZREM', 'goim:seen', list[i])\n"
@@ -331,7 +330,7 @@ const char  ls_store_script_silent[] =
     "    end\n"
     "  end\n"
     "end\n"
-    "return #list\n";
+    "return ms(now)\n";
 
 
 const char  ls_store_script_forget[] =

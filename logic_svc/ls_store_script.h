@@ -48,8 +48,14 @@ extern const char  ls_store_script_come[];
  */
 extern const char  ls_store_script_tell[];
 
-/* <silent>: how long, and <forget>: after that nothing is known of a slot any
- * more.  Answers how many slots it has looked at. */
+/*
+ * <before> <forget>: some of the slots that were last seen before a time of
+ * Redis' clock are silent; when they have been so for <forget>, nothing is
+ * known of them any more.  Answers what time it is there.
+ *
+ * The time is the caller's, not taken when the script runs: a Redis that was
+ * stopped does what it was told before, and to it everybody has been silent.
+ */
 extern const char  ls_store_script_silent[];
 
 /* <id> <conn> ...: sessions of a dead epoch are gone.  Answers OK. */
