@@ -9,6 +9,7 @@
 #include "ls_json.h"
 #include "ls_online.h"
 #include "ls_producer.h"
+#include "ls_session_redis.h"
 
 
 #define LS_METRICS_TYPE  "text/plain; version=0.0.4; charset=utf-8"
@@ -165,6 +166,81 @@ ls_metrics_sessions(struct evbuffer *buf, ls_t *ls)
 }
 
 
+/* One of a Redis server's numbers. */
+static void
+ls_metrics_redis(struct evbuffer *buf, const ls_redis_t *rd, const char *name,
+    const char *help, size_t offset)
+{
+    unsigned         i;
+    const char      *server;
+    const uint64_t  *n;
+
+    ls_metrics_head(buf, name, "counter", help);
+
+    for (i = 0; i < ls_redis_servers(rd); i++) {
+        server = ls_redis_name(rd, i);
+        n = (const uint64_t *) ((const char *) ls_redis_counters(rd, i)
+                                + offset);
+
+        evbuffer_add_printf(buf, "goim_logic_%s{redis=", name);
+        ls_json_string(buf, server, strlen(server));
+        evbuffer_add_printf(buf, "} %llu\n", (unsigned long long) *n);
+    }
+}
+
+
+static void
+ls_metrics_store(struct evbuffer *buf, ls_t *ls)
+{
+    size_t             i;
+    const char        *server;
+    const ls_redis_t  *rd;
+
+    static const struct {
+        const char  *name;
+        const char  *help;
+        size_t       offset;
+    } counters[] = {
+        { "redis_calls_total", "Calls sent.",
+          offsetof(ls_redis_counters_t, calls) },
+        { "redis_errors_total", "Calls that were answered by an error, or "
+          "not at all.",
+          offsetof(ls_redis_counters_t, errors) },
+        { "redis_refused_total", "Calls not sent: not connected, or too many "
+          "in flight.",
+          offsetof(ls_redis_counters_t, refused) },
+        { "redis_timeouts_total", "Times that a reply or a connection came "
+          "too late.",
+          offsetof(ls_redis_counters_t, timeouts) },
+        { "redis_connects_total", "Times that it was connected.",
+          offsetof(ls_redis_counters_t, connects) },
+        { "redis_losses_total", "Times that the connection was lost.",
+          offsetof(ls_redis_counters_t, losses) },
+    };
+
+    if (ls->conf->store != LS_CONF_REDIS) {
+        return;
+    }
+
+    rd = ls_session_redis_connections(ls->session);
+
+    ls_metrics_head(buf, "redis_up", "gauge", "1 while it can be called.");
+
+    for (i = 0; i < ls_redis_servers(rd); i++) {
+        server = ls_redis_name(rd, i);
+
+        evbuffer_add_printf(buf, "goim_logic_redis_up{redis=");
+        ls_json_string(buf, server, strlen(server));
+        evbuffer_add_printf(buf, "} %d\n", ls_redis_up(rd, i));
+    }
+
+    for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+        ls_metrics_redis(buf, rd, counters[i].name, counters[i].help,
+                         counters[i].offset);
+    }
+}
+
+
 void
 ls_metrics(ls_call_t *call)
 {
@@ -193,6 +269,7 @@ ls_metrics(ls_call_t *call)
         ls_metrics_requests(buf, ls->http);
         ls_metrics_kafka(buf, ls);
         ls_metrics_sessions(buf, ls);
+        ls_metrics_store(buf, ls);
     }
 
     ls_call_reply(call, buf ? 200 : 503, LS_METRICS_TYPE, buf);

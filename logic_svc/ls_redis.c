@@ -1071,15 +1071,6 @@ ls_redis_up(const ls_redis_t *rd, unsigned server)
 
 
 uint64_t
-ls_redis_down_ms(const ls_redis_t *rd, unsigned server)
-{
-    return ls_redis_up(rd, server)
-               ? 0
-               : (goim_time_us() - rd->servers[server].since_us) / 1000;
-}
-
-
-uint64_t
 ls_redis_up_ms(const ls_redis_t *rd, unsigned server)
 {
     return ls_redis_up(rd, server)

@@ -95,8 +95,7 @@ GOIM_MUSTCHECK int ls_redis_call(ls_redis_t *rd, unsigned server,
 
 int ls_redis_up(const ls_redis_t *rd, unsigned server);
 
-/* How long it has not been up, or how long it has. */
-uint64_t ls_redis_down_ms(const ls_redis_t *rd, unsigned server);
+/* How long it has been up; 0: it is not. */
 uint64_t ls_redis_up_ms(const ls_redis_t *rd, unsigned server);
 
 /* As it was configured. */

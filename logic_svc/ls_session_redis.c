@@ -325,6 +325,7 @@ ls_session_redis_create(struct event_base *base, const ls_redis_conf_t *conf,
     st->expire_ms = conf->expire_ms;
     st->silent_ms = LS_SESSION_SILENT_MS;
     st->trust_ms = LS_STORE_TRUST_MS;
+    st->away_ms = LS_STORE_AWAY_MS;
     st->refused.last = &st->refused.first;
 
     for (i = 0; i < LS_REDIS_SERVERS; i++) {
@@ -373,10 +374,11 @@ ls_session_redis_connections(ls_session_t *ls)
 
 void
 ls_session_redis_set_times(ls_session_t *ls, uint64_t silent_ms,
-    uint64_t trust_ms)
+    uint64_t trust_ms, uint64_t away_ms)
 {
     ls_store_t  *st = (ls_store_t *) ls;
 
     st->silent_ms = silent_ms;
     st->trust_ms = trust_ms;
+    st->away_ms = away_ms;
 }

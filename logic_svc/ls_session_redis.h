@@ -27,11 +27,12 @@ ls_session_t *ls_session_redis_create(struct event_base *base,
 ls_redis_t *ls_session_redis_connections(ls_session_t *ls);
 
 /*
- * For tests: how long a slot has to be silent, and how long a server has to
- * have been up before silence there is believed.
+ * For tests: how long a slot has to be silent, how long a server has to have
+ * been up before silence there is believed, and how long it may be away before
+ * reports do without it.
  */
 void ls_session_redis_set_times(ls_session_t *ls, uint64_t silent_ms,
-    uint64_t trust_ms);
+    uint64_t trust_ms, uint64_t away_ms);
 
 
 #endif /* LS_SESSION_REDIS_H_INCLUDED */

@@ -57,6 +57,7 @@ typedef struct {
 typedef struct {
     ls_store_queue_t   waiting;     /* long jobs' calls */
     unsigned           bulk;        /* of them: in flight */
+    uint64_t           failing_us;  /* changes fail since then; 0: none has */
 
     /* what the server calls itself: another after it lost its data */
     char               id[LS_STORE_ID_LEN + 1];  /* "": not known */
@@ -78,6 +79,7 @@ struct ls_store_s {
     uint64_t             expire_ms;
     uint64_t             silent_ms;
     uint64_t             trust_ms;
+    uint64_t             away_ms;
 
     struct event        *tick;
     unsigned             ticks;
@@ -114,8 +116,14 @@ int ls_store_turn(ls_store_t *st);
 unsigned ls_store_place(const ls_store_t *st, goim_str_t name);
 unsigned ls_store_place_mid(const ls_store_t *st, int64_t mid);
 
-/* It can't be reached for longer than a short break, and others can be: what
- * is to be done goes on without it, and is done again when it is back. */
+/* How a change of sessions has gone. */
+void ls_store_note(ls_store_t *st, unsigned server, int rc);
+
+/*
+ * Changes have failed there for longer than a short break, and not on all
+ * servers: what is to be done goes on without it, and is told again when it is
+ * back.
+ */
 int ls_store_do_without(ls_store_t *st, unsigned server);
 
 /* A number for all servers' ids, as text: another one when a server has lost

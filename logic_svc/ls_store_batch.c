@@ -103,6 +103,7 @@ ls_store_batch_on_reply(void *data, int rc, const redisReply *reply)
     ls_store_session_t  *s;
 
     b = chunk->batch;
+    ls_store_note(b->st, chunk->server, rc);
 
     if (rc != GOIM_OK) {
         b->failed[chunk->server] = 1;

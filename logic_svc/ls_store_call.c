@@ -259,19 +259,40 @@ ls_store_place_mid(const ls_store_t *st, int64_t mid)
 }
 
 
+void
+ls_store_note(ls_store_t *st, unsigned server, int rc)
+{
+    ls_store_server_t  *sv;
+
+    sv = &st->servers[server];
+
+    if (rc == GOIM_OK) {
+        sv->failing_us = 0;
+
+    } else if (sv->failing_us == 0) {
+        sv->failing_us = goim_time_us();
+    }
+}
+
+
 int
 ls_store_do_without(ls_store_t *st, unsigned server)
 {
-    unsigned  i;
+    unsigned            i;
+    ls_store_server_t  *sv;
 
-    if (ls_redis_down_ms(st->redis, server) < LS_STORE_AWAY_MS) {
+    sv = &st->servers[server];
+
+    if (sv->failing_us == 0
+        || goim_time_us() - sv->failing_us < st->away_ms * 1000)
+    {
         return 0;
     }
 
     for (i = 0; i < st->nservers; i++) {
 
-        if (ls_redis_up(st->redis, i)) {
-            st->servers[server].dirty = 1;
+        if (st->servers[i].failing_us == 0 && ls_redis_up(st->redis, i)) {
+            sv->dirty = 1;
             return 1;
         }
     }

@@ -209,6 +209,8 @@ ls_store_report_on_told(void *data, int rc, const redisReply *reply)
 {
     ls_store_report_t  *re = data;
 
+    ls_store_note(re->st, re->server, rc);
+
     if (rc != GOIM_OK) {
         re->failed = 1;
 
@@ -381,6 +383,8 @@ static void
 ls_store_report_on_come(void *data, int rc, const redisReply *reply)
 {
     ls_store_report_t  *re = data;
+
+    ls_store_note(re->st, re->server, rc);
 
     if (rc != GOIM_OK) {
         re->failed = 1;

@@ -9,7 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 11;
+use Test::Goim tests => 13;
 
 my $goim = Test::Goim->new(workers => 2, redis => 1,
                            logic => { redis => { timeout => '2s' } })->start;
@@ -61,3 +61,11 @@ is($second->next_body, 'after', 'and it is found again');
 $second->disconnect;
 ok(wait_until(20, undef, sub { !$redis->command('EXISTS', 'key_k', 'mid_7') }),
    'until it goes');
+
+my $metrics = $goim->ask_logic('/metrics')->{body};
+my %has = $metrics =~ /^goim_logic_redis_(\w+)\{redis="[\d.:]+"\} (\d+)$/mg;
+is(join(' ', sort keys %has), 'calls_total connects_total errors_total '
+   . 'losses_total refused_total timeouts_total up',
+   'its calls are counted');
+ok($has{up} && $has{connects_total} > 1 && $has{losses_total}
+   && $has{calls_total}, 'and what has become of it');

@@ -8,7 +8,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 27;
+use Test::Goim tests => 33;
 
 my $goim = Test::Goim->new(nginx => 0, kafka => 0, auth => 0)->start;
 my @redis = map { $goim->add_redis->start } 1 .. 3;
@@ -16,7 +16,8 @@ my @redis = map { $goim->add_redis->start } 1 .. 3;
 # goim's own places of "0" to "3": node 1, 2, 1 and 3, see ls_ring_test.c; all
 # servers here have their place on the first
 my @mids = (10, 1, 2, 123);
-my $store = $goim->add_store(servers => \@redis)->ready(map { "k$_" } 1 .. 20);
+my $store = $goim->add_store(servers => \@redis, away => 3000)
+    ->ready(map { "k$_" } 1 .. 20);
 
 
 # Keys of a server, "key_" taken off.
@@ -122,7 +123,19 @@ ok(wait_until(20, undef, sub {
     $store->ask("keys k$away[2]") eq "ok k$away[2]\@";
 }), 'what has ended meanwhile ends there');
 
+# it answers, but takes nothing any more
+$redis[$gone]->command('CONFIG', 'SET', 'maxmemory', 1);
+push @new, "connect f1 k$away[3] $away[3] tcp ::1 4000",
+    "connect f2 k$there[3] $there[3] tcp ::1 4000";
+ok(wait_until(60, undef, sub {
+    $store->report('s1 0 6 complete 200', @new) =~ /^ok/;
+}), 'reports go on when it is full');
+is($store->ask("keys k$there[3]"), "ok k$there[3]\@s1",
+   'with those of others');
+$redis[$gone]->command('CONFIG', 'SET', 'maxmemory', 0);
+is_told_again(6, 'when it is not full any more all is told again');
+
 # it loses all
 $redis[$gone]->kill9;
 $redis[$gone]->start;
-is_told_again(6, 'also when it has lost what it had');
+is_told_again(7, 'also when it has lost what it had');

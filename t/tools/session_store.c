@@ -4,7 +4,7 @@
  *   session_store [NAME=VALUE ...]
  *
  * Names: servers (none: the store in memory), username, password, database,
- * timeout, expire, silent, trust (in ms), max_calls.
+ * timeout, expire, silent, trust, away (in ms), max_calls.
  *
  * Takes commands, one a line, until its standard input ends, and answers each
  * by its number, 1 for the first, in whatever order they end:
@@ -576,7 +576,7 @@ main(int argc, char **argv)
 {
     int              i;
     char            *value;
-    uint64_t         number, silent, trust;
+    uint64_t         number, silent, trust, away;
     goim_error_t     error;
     ls_redis_conf_t  conf;
 
@@ -590,6 +590,7 @@ main(int argc, char **argv)
     conf.max_calls = LS_REDIS_MAX_CALLS;
     silent = LS_SESSION_SILENT_MS;
     trust = 1000000;
+    away = 10000;
 
     for (i = 1; i < argc; i++) {
         value = strchr(argv[i], '=');
@@ -629,6 +630,9 @@ main(int argc, char **argv)
         } else if (strcmp(argv[i], "trust") == 0) {
             trust = number;
 
+        } else if (strcmp(argv[i], "away") == 0) {
+            away = number;
+
         } else {
             fprintf(stderr, "\"%s\" is no setting\n", argv[i]);
             return 2;
@@ -649,7 +653,7 @@ main(int argc, char **argv)
             return 2;
         }
 
-        ls_session_redis_set_times(store, silent, trust);
+        ls_session_redis_set_times(store, silent, trust, away);
 
     } else {
         store = ls_session_memory_create();
