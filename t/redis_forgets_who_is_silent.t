@@ -63,7 +63,10 @@ wait_until(60, undef, sub { $store->ask('keys a'); time >= $until });
 is($store->ask('keys a b'), 'ok a@s1 b@s1',
    'silence is not believed while Redis has just come back');
 soon('keys a b', 'ok a@ b@', 'but later it is');
-is_deeply([sort @{$redis->command('KEYS', '*_*')}], [],
+
+# a sum that was under way may write ol_ once more: goim takes no notice of it
+# after five minutes, and it expires
+is_deeply([grep { !/^ol_/ } @{$redis->command('KEYS', '*_*')}], [],
           'nothing is left of goim\'s keys');
 
 # many sessions of a dead worker: this one's reaper is killed, and there are two
