@@ -149,16 +149,23 @@ JOB_TEST_SAN_OBJ := $(filter-out %/jw_main.o,$(JOB_SAN_OBJ))
 LOGIC_TEST_OBJ     := $(filter-out %/ls_main.o,$(LOGIC_OBJ))
 LOGIC_TEST_SAN_OBJ := $(filter-out %/ls_main.o,$(LOGIC_SAN_OBJ))
 
+# those that include ls_faults.h
+FAULTS       := $(foreach f,malloc calloc realloc strdup strndup clock_gettime,\
+                -Wl,--wrap=$f)
+FAULTS_OF     = $(if $(shell grep -l ls_faults.h t/unit/$1_test.c),$(FAULTS))
+
 $(B)/t/%_test: $(B)/obj/t/unit/%_test.o $(B)/libgoim.a $(JOB_TEST_OBJ) \
 		$(LOGIC_TEST_OBJ)
 	mkdir -p $(@D)
-	$(CC) $(DEB_LDFLAGS) -o $@ $< $($(call DAEMON_OF,$*)_TEST_OBJ) \
+	$(CC) $(DEB_LDFLAGS) $(call FAULTS_OF,$*) -o $@ $< \
+		$($(call DAEMON_OF,$*)_TEST_OBJ) \
 		$(B)/libgoim.a -lcmocka $(LOGIC_LIBS)
 
 $(B)/san/t/%_test: $(B)/san/t/unit/%_test.o $(B)/san/libgoim.a \
 		$(JOB_TEST_SAN_OBJ) $(LOGIC_TEST_SAN_OBJ)
 	mkdir -p $(@D)
-	$(CC) $(SAN_FLAGS) -o $@ $< $($(call DAEMON_OF,$*)_TEST_SAN_OBJ) \
+	$(CC) $(SAN_FLAGS) $(call FAULTS_OF,$*) -o $@ $< \
+		$($(call DAEMON_OF,$*)_TEST_SAN_OBJ) \
 		$(B)/san/libgoim.a -lcmocka $(LOGIC_LIBS)
 
 $(B)/obj/t/unit/%.o $(B)/san/t/unit/%.o: EXTRA_CFLAGS = -Ijob_worker -Ilogic_svc
