@@ -631,7 +631,7 @@ ls_memory_same_slot(const ls_memory_life_t *one, const ls_memory_life_t *other)
 }
 
 
-/* GOIM_AGAIN: a later epoch has told already. */
+/* GOIM_AGAIN: a later epoch has told already, whatever this one had told. */
 static int
 ls_memory_life(ls_memory_t *lm, const ls_report_t *report,
     ls_memory_life_t **found)
@@ -648,12 +648,6 @@ ls_memory_life(ls_memory_t *lm, const ls_report_t *report,
         return GOIM_NOMEM;
     }
 
-    HASH_FIND(hh, lm->lives, &id, sizeof(id), *found);
-
-    if (*found) {
-        return GOIM_OK;
-    }
-
     HASH_ITER(hh, lm->lives, life, tmp) {
         if (life->id.server == id.server && life->id.slot == id.slot
             && life->id.epoch > id.epoch)
@@ -662,12 +656,20 @@ ls_memory_life(ls_memory_t *lm, const ls_report_t *report,
         }
     }
 
+    HASH_FIND(hh, lm->lives, &id, sizeof(id), *found);
+
+    if (*found) {
+        return GOIM_OK;
+    }
+
     life = calloc(1, sizeof(ls_memory_life_t));
     if (life == NULL) {
         return GOIM_NOMEM;
     }
 
     life->id = id;
+    life->seen_ms = goim_time_us() / 1000;
+
     HASH_ADD(hh, lm->lives, id, sizeof(ls_memory_life_id_t), life);
 
     if (life->hh.tbl == NULL) {
@@ -681,6 +683,26 @@ ls_memory_life(ls_memory_t *lm, const ls_report_t *report,
 }
 
 
+/*
+ * Its slot is not silent.  What earlier epochs have told stays until this one
+ * is complete, which may take longer than a silent slot is waited for.
+ */
+static void
+ls_memory_see(ls_memory_t *lm, const ls_memory_life_t *life)
+{
+    uint64_t           now;
+    ls_memory_life_t  *other, *tmp;
+
+    now = goim_time_us() / 1000;
+
+    HASH_ITER(hh, lm->lives, other, tmp) {
+        if (ls_memory_same_slot(other, life)) {
+            other->seen_ms = now;
+        }
+    }
+}
+
+
 /* The state of a report, once all else of it is taken; whether to resync. */
 static int
 ls_memory_take_state(ls_memory_t *lm, ls_memory_life_t *life,
@@ -690,7 +712,7 @@ ls_memory_take_state(ls_memory_t *lm, ls_memory_life_t *life,
     ls_memory_life_t  *other, *tmp;
 
     life->conns = report->conns;
-    life->seen_ms = goim_time_us() / 1000;
+    ls_memory_see(lm, life);
 
     if (report->state == LS_REPORT_PARTIAL) {
         return 0;

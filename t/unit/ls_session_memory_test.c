@@ -593,6 +593,50 @@ test_session_last_report_ends_all_of_its_epoch(void **state)
 
 
 static void
+test_session_report_of_an_epoch_that_was_followed_is_ignored(void **state)
+{
+    size_t  i;
+
+    static const char *const  states[] = { "partial", "complete" };
+
+    (void) state;
+
+    for (i = 0; i < 2; i++) {
+        char  text[256];
+
+        report("session 1 s1 0 1 complete 1\n"
+               "connect c1 k1 7 websocket a 100\nroom r 1\n");
+        (void) snprintf(text, sizeof(text), "session 1 s1 0 2 %s 1\n"
+                        "connect c2 k2 7 websocket a 100\nroom r 5\n",
+                        states[i]);
+        report(text);
+
+        /* late reports of the worker before */
+
+        connect_client("k3", 9, "s2", "c3", 100);
+        report("session 1 s1 0 1 complete 99\n"
+               "connect c4 k3 7 websocket a 200\nrenew c2 k2 7\n"
+               "connect c5 k5 7 websocket a 100\ndisconnect c2 k2 7 client\n"
+               "room r 9\n");
+        assert_quiet();
+        report("session 1 s1 0 1 last 0\n");
+        assert_quiet();
+
+        report("session 1 s1 0 2 complete 1\n");
+        assert_quiet();
+
+        assert_string_equal(find_keys("k2", "k3"), "k2@s1 k3@s2 ");
+        assert_string_equal(find_keys("k1", "k5"), "k1@ k5@ ");
+        assert_string_equal(online(), "s1: 1 of 1 addresses\n");
+        assert_int_equal(in_room("r"), 5);
+
+        teardown(NULL);
+        setup(NULL);
+    }
+}
+
+
+static void
 test_session_epochs_compare_as_64_bits(void **state)
 {
     (void) state;
@@ -680,6 +724,31 @@ test_session_slot_that_is_silent_has_no_worker_any_more(void **state)
     clock_ms += LS_SESSION_SILENT_MS;
     assert_string_equal(online(), "");
     assert_string_equal(find_keys("k1", "k2"), "k1@ k2@ ");
+}
+
+
+static void
+test_session_slot_is_not_silent_while_its_next_epoch_reports(void **state)
+{
+    int  i;
+
+    (void) state;
+
+    report("session 1 s1 0 1 complete 2\nconnect c1 k1 7 websocket a 100\n"
+           "connect c2 k2 8 websocket b 100\nroom r 2\n");
+
+    for (i = 0; i < 10; i++) {
+        clock_ms += LS_SESSION_SILENT_MS / 3;
+        report("session 1 s1 0 2 partial 2\n"
+               "connect c1 k1 7 websocket a 100\nroom r 1\n");
+        assert_string_equal(online(), "s1: 2 of 2 addresses\n");
+        assert_int_equal(in_room("r"), 2);
+    }
+
+    assert_string_equal(find_keys("k1", "k2"), "k1@s1 k2@s1 ");
+
+    report("session 1 s1 0 2 complete 1\n");
+    assert_string_equal(find_keys("k1", "k2"), "k1@s1 k2@ ");
 }
 
 
@@ -848,10 +917,12 @@ main(void)
         test(test_session_report_that_comes_again_changes_nothing),
         test(test_session_epoch_ends_those_before_it_once_it_is_complete),
         test(test_session_last_report_ends_all_of_its_epoch),
+        test(test_session_report_of_an_epoch_that_was_followed_is_ignored),
         test(test_session_epochs_compare_as_64_bits),
         test(test_session_server_is_asked_once_to_tell_all_again),
         test(test_session_last_report_asks_for_no_other),
         test(test_session_slot_that_is_silent_has_no_worker_any_more),
+        test(test_session_slot_is_not_silent_while_its_next_epoch_reports),
         test(test_session_that_no_worker_tells_of_ends),
         test(test_session_rooms_are_the_sum_of_all_workers),
         test(test_session_servers_are_the_sum_of_their_workers),
