@@ -65,7 +65,8 @@ struct ls_memory_session_s {
     ls_memory_server_t   *server;
     ls_memory_addr_t     *addr;     /* NULL: not known */
     int64_t               mid;
-    uint64_t              when_ms;
+    uint64_t              when_ms;  /* 0: not known */
+    int                   beaten;   /* another stands for its key, or did */
     uint64_t              told_ms;  /* early: when that was */
     size_t                key_len, conn_len;
     uint8_t               key[LS_REPORT_NAME];
@@ -301,6 +302,7 @@ ls_memory_stand(ls_memory_t *lm, ls_memory_session_t *s)
     }
 
     s->stands = 1;
+    s->beaten = 0;
     ls_memory_add_member(lm, s);
 }
 
@@ -400,7 +402,23 @@ ls_memory_add_kick(ls_memory_kicks_t *kicks, const ls_memory_session_t *goes,
 }
 
 
-/* Which of two with one key stands for it; the other one gets a kick. */
+/*
+ * Of two with the same time the one that is told of later is younger; that it
+ * is told of again does not count.
+ */
+static int
+ls_memory_is_younger(const ls_memory_session_t *s,
+    const ls_memory_session_t *other)
+{
+    return s->when_ms > other->when_ms
+           || (s->when_ms == other->when_ms && !s->beaten);
+}
+
+
+/*
+ * Which of two with one key stands for it; the other one gets a kick, unless
+ * nobody knows when either came: the worker tells soon.
+ */
 static int
 ls_memory_compete(ls_memory_t *lm, ls_memory_session_t *s, goim_str_t key,
     ls_memory_kicks_t *kicks)
@@ -418,7 +436,12 @@ ls_memory_compete(ls_memory_t *lm, ls_memory_session_t *s, goim_str_t key,
         return GOIM_OK;
     }
 
-    if (other->when_ms > s->when_ms) {
+    if (s->when_ms == 0 && other->when_ms == 0) {
+        return GOIM_OK;
+    }
+
+    if (!ls_memory_is_younger(s, other)) {
+        s->beaten = 1;
         return ls_memory_add_kick(kicks, s, other, key);
     }
 
@@ -427,6 +450,7 @@ ls_memory_compete(ls_memory_t *lm, ls_memory_session_t *s, goim_str_t key,
     }
 
     ls_memory_unstand(lm, other);
+    other->beaten = 1;
     ls_memory_stand(lm, s);
 
     return GOIM_OK;
@@ -503,6 +527,29 @@ ls_memory_adopt(ls_memory_t *lm, ls_memory_life_t *life,
 }
 
 
+/* What the worker says of a session that is known already is what counts. */
+static void
+ls_memory_update(ls_memory_t *lm, ls_memory_session_t *s,
+    const ls_report_event_t *ev)
+{
+    if (s->when_ms == 0) {
+        s->when_ms = ev->when_ms;
+    }
+
+    if (s->mid == ev->mid && s->key_len == ev->key.len
+        && memcmp(s->key, ev->key.data, s->key_len) == 0)
+    {
+        return;
+    }
+
+    ls_memory_unstand(lm, s);
+
+    s->mid = ev->mid;
+    s->key_len = ev->key.len;
+    memcpy(s->key, ev->key.data, s->key_len);
+}
+
+
 /* connect, and renew, which does not say when the connection came */
 static int
 ls_memory_take_session(ls_memory_t *lm, ls_memory_life_t *life,
@@ -527,6 +574,7 @@ ls_memory_take_session(ls_memory_t *lm, ls_memory_life_t *life,
         }
     }
 
+    ls_memory_update(lm, s, ev);
     ls_memory_adopt(lm, life, s);
     ls_memory_add_addr(lm, s, ev->addr);
 

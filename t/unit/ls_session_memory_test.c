@@ -421,6 +421,26 @@ test_session_older_connection_that_comes_late_has_to_go_itself(void **state)
 
 
 static void
+test_session_of_two_at_the_same_time_the_later_told_stays(void **state)
+{
+    (void) state;
+
+    connect_client("k", 7, "s1", "c1", 100);
+    connect_client("k", 7, "s2", "c2", 100);
+    assert_string_equal(heard.text, "kick k at s1, spare c2\n");
+
+    /* the one that lost is told of again */
+
+    report("session 1 s1 0 1 complete 1\nconnect c1 k 7 websocket a 100\n");
+    assert_string_equal(heard.text, "kick k at s1, spare c2\n");
+    report("session 1 s1 0 1 complete 1\nrenew c1 k 7\n");
+    assert_string_equal(heard.text, "kick k at s1, spare c2\n");
+
+    assert_string_equal(find_keys("k", NULL), "k@s2 ");
+}
+
+
+static void
 test_session_late_end_of_a_replaced_connection_is_not_heard(void **state)
 {
     (void) state;
@@ -538,6 +558,40 @@ test_session_report_that_comes_again_changes_nothing(void **state)
     assert_int_equal(in_room("r"), 2);
     assert_string_equal(find_mids(7, 0), "k1@s1 k2@s1 ");
     assert_string_equal(find_keys("k3", NULL), "k3@ ");
+}
+
+
+static void
+test_session_what_the_worker_calls_a_connection_counts(void **state)
+{
+    (void) state;
+
+    connect_client("k ", 7, "s1", "c1", 100);
+    connect_client("k", 6, "s2", "c2", 99);
+    report("session 1 s1 0 1 complete 1\nconnect c1 k 8 websocket a 100\n");
+
+    assert_string_equal(heard.text, "kick k at s2, spare c1\n");
+    assert_string_equal(find_keys("k", "k "), "k@s1 k @ ");
+    assert_string_equal(find_mids(7, 8), "k@s1 ");
+}
+
+
+static void
+test_session_times_are_heard_of_renewed_connections_as_well(void **state)
+{
+    (void) state;
+
+    /* the store is new; both stand for one key, and none has told when */
+
+    report("session 1 s1 0 1 partial 1\nrenew c1 k 7\n");
+    report("session 1 s2 0 1 partial 1\nrenew c2 k 7\n");
+    assert_quiet();
+
+    report("session 1 s1 0 2 partial 1\nconnect c1 k 7 websocket a 101\n");
+    report("session 1 s2 0 2 partial 1\nconnect c2 k 7 websocket a 100\n");
+
+    assert_string_equal(heard.text, "kick k at s2, spare c1\n");
+    assert_string_equal(find_keys("k", NULL), "k@s1 ");
 }
 
 
@@ -909,12 +963,15 @@ main(void)
         test(test_session_names_may_have_their_full_length_and_any_bytes),
         test(test_session_younger_connection_replaces_an_older),
         test(test_session_older_connection_that_comes_late_has_to_go_itself),
+        test(test_session_of_two_at_the_same_time_the_later_told_stays),
         test(test_session_late_end_of_a_replaced_connection_is_not_heard),
         test(test_session_replaced_connection_is_kicked_again_when_renewed),
         test(test_session_replaced_connection_comes_back_behind_the_younger),
         test(test_session_kicks_of_one_report_are_all_told),
         test(test_session_report_tells_of_connections_the_store_did_not_know),
         test(test_session_report_that_comes_again_changes_nothing),
+        test(test_session_what_the_worker_calls_a_connection_counts),
+        test(test_session_times_are_heard_of_renewed_connections_as_well),
         test(test_session_epoch_ends_those_before_it_once_it_is_complete),
         test(test_session_last_report_ends_all_of_its_epoch),
         test(test_session_report_of_an_epoch_that_was_followed_is_ignored),
