@@ -63,7 +63,10 @@ typedef struct {
 typedef void (*ls_session_kicks_pt)(void *data, int rc,
     const ls_session_kick_t *kicks, size_t n);
 
-/* resync: the worker is to tell of all its connections again */
+/*
+ * resync: the worker is to tell of all its connections again.  Kicks count
+ * with a failure too: they are for what was taken before it failed.
+ */
 typedef void (*ls_session_report_pt)(void *data, int rc,
     const ls_session_kick_t *kicks, size_t n, int resync);
 

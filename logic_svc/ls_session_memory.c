@@ -101,18 +101,14 @@ struct ls_memory_life_s {
 };
 
 
-/* A kick, before its texts can be pointed at. */
+/*
+ * Kicks for a callback, with memory for as many as there can be.  Their keys
+ * are the caller's; what is spared may end before the callback is called.
+ */
 typedef struct {
-    goim_str_t           key;
-    ls_memory_server_t  *server;
-    size_t               spare_len;
-    uint8_t              spare[LS_REPORT_CONN];
-} ls_memory_kick_t;
-
-
-typedef struct {
-    ls_memory_kick_t  *elts;
-    size_t             n;
+    ls_session_kick_t  *elts;
+    uint8_t           (*spares)[LS_REPORT_CONN];
+    size_t              n;
 } ls_memory_kicks_t;
 
 
@@ -241,13 +237,13 @@ ls_memory_find_key(ls_memory_t *lm, goim_str_t key)
 }
 
 
-static void
+static int
 ls_memory_add_member(ls_memory_t *lm, ls_memory_session_t *s)
 {
     ls_memory_member_t  *member;
 
     if (s->mid == 0) {
-        return;
+        return GOIM_OK;
     }
 
     HASH_FIND(hh, lm->members, &s->mid, sizeof(int64_t), member);
@@ -255,7 +251,7 @@ ls_memory_add_member(ls_memory_t *lm, ls_memory_session_t *s)
     if (member == NULL) {
         member = calloc(1, sizeof(ls_memory_member_t));
         if (member == NULL) {
-            return;
+            return GOIM_NOMEM;
         }
 
         member->mid = s->mid;
@@ -263,12 +259,14 @@ ls_memory_add_member(ls_memory_t *lm, ls_memory_session_t *s)
 
         if (member->hh.tbl == NULL) {
             free(member);
-            return;
+            return GOIM_NOMEM;
         }
     }
 
     DL_APPEND2(member->sessions, s, member_prev, member_next);
     s->member = member;
+
+    return GOIM_OK;
 }
 
 
@@ -291,22 +289,6 @@ ls_memory_del_member(ls_memory_t *lm, ls_memory_session_t *s)
 }
 
 
-/* Makes it the one that stands for its key. */
-static void
-ls_memory_stand(ls_memory_t *lm, ls_memory_session_t *s)
-{
-    HASH_ADD_KEYPTR(by_key, lm->keys, s->key, s->key_len, s);
-
-    if (s->by_key.tbl == NULL) {
-        return;
-    }
-
-    s->stands = 1;
-    s->beaten = 0;
-    ls_memory_add_member(lm, s);
-}
-
-
 static void
 ls_memory_unstand(ls_memory_t *lm, ls_memory_session_t *s)
 {
@@ -317,6 +299,35 @@ ls_memory_unstand(ls_memory_t *lm, ls_memory_session_t *s)
     s->stands = 0;
     HASH_DELETE(by_key, lm->keys, s);
     ls_memory_del_member(lm, s);
+}
+
+
+/* Makes it the one that stands for its key, in place of other or of none. */
+static int
+ls_memory_stand(ls_memory_t *lm, ls_memory_session_t *s,
+    ls_memory_session_t *other)
+{
+    HASH_ADD_KEYPTR(by_key, lm->keys, s->key, s->key_len, s);
+
+    if (s->by_key.tbl == NULL) {
+        return GOIM_NOMEM;
+    }
+
+    s->stands = 1;
+
+    if (ls_memory_add_member(lm, s) != GOIM_OK) {
+        ls_memory_unstand(lm, s);
+        return GOIM_NOMEM;
+    }
+
+    s->beaten = 0;
+
+    if (other) {
+        ls_memory_unstand(lm, other);
+        other->beaten = 1;
+    }
+
+    return GOIM_OK;
 }
 
 
@@ -379,26 +390,23 @@ ls_memory_del(ls_memory_t *lm, ls_memory_session_t *s)
 
 /* --- kicks */
 
-static int
+static void
 ls_memory_add_kick(ls_memory_kicks_t *kicks, const ls_memory_session_t *goes,
     const ls_memory_session_t *stays, goim_str_t key)
 {
-    ls_memory_kick_t  *k;
+    uint8_t            *spare;
+    ls_session_kick_t  *k;
 
-    k = realloc(kicks->elts, (kicks->n + 1) * sizeof(ls_memory_kick_t));
-    if (k == NULL) {
-        return GOIM_NOMEM;
-    }
+    k = &kicks->elts[kicks->n];
+    spare = kicks->spares[kicks->n++];
 
-    kicks->elts = k;
-    k += kicks->n++;
+    memcpy(spare, stays->conn, stays->conn_len);
 
     k->key = key;
-    k->server = goes->server;
-    k->spare_len = stays->conn_len;
-    memcpy(k->spare, stays->conn, stays->conn_len);
-
-    return GOIM_OK;
+    k->server.data = (uint8_t *) goes->server->name;
+    k->server.len = goes->server->len;
+    k->spare.data = spare;
+    k->spare.len = stays->conn_len;
 }
 
 
@@ -432,8 +440,7 @@ ls_memory_compete(ls_memory_t *lm, ls_memory_session_t *s, goim_str_t key,
     other = ls_memory_find_key(lm, key);
 
     if (other == NULL) {
-        ls_memory_stand(lm, s);
-        return GOIM_OK;
+        return ls_memory_stand(lm, s, NULL);
     }
 
     if (s->when_ms == 0 && other->when_ms == 0) {
@@ -442,42 +449,17 @@ ls_memory_compete(ls_memory_t *lm, ls_memory_session_t *s, goim_str_t key,
 
     if (!ls_memory_is_younger(s, other)) {
         s->beaten = 1;
-        return ls_memory_add_kick(kicks, s, other, key);
+        ls_memory_add_kick(kicks, s, other, key);
+        return GOIM_OK;
     }
 
-    if (ls_memory_add_kick(kicks, other, s, key) != GOIM_OK) {
+    if (ls_memory_stand(lm, s, other) != GOIM_OK) {
         return GOIM_NOMEM;
     }
 
-    ls_memory_unstand(lm, other);
-    other->beaten = 1;
-    ls_memory_stand(lm, s);
+    ls_memory_add_kick(kicks, other, s, key);
 
     return GOIM_OK;
-}
-
-
-/* As callers get them, malloc'ed; they point into kicks. */
-static ls_session_kick_t *
-ls_memory_point_kicks(const ls_memory_kicks_t *kicks)
-{
-    size_t              i;
-    ls_session_kick_t  *out;
-
-    out = malloc((kicks->n + 1) * sizeof(ls_session_kick_t));
-    if (out == NULL) {
-        return NULL;
-    }
-
-    for (i = 0; i < kicks->n; i++) {
-        out[i].key = kicks->elts[i].key;
-        out[i].server.data = (uint8_t *) kicks->elts[i].server->name;
-        out[i].server.len = kicks->elts[i].server->len;
-        out[i].spare.data = kicks->elts[i].spare;
-        out[i].spare.len = kicks->elts[i].spare_len;
-    }
-
-    return out;
 }
 
 
@@ -485,21 +467,20 @@ static void
 ls_memory_connect(ls_session_t *ls, const ls_session_entry_t *entry,
     ls_session_kicks_pt done, void *data)
 {
-    int                   rc;
+    uint8_t               spare[1][LS_REPORT_CONN];
     ls_memory_t          *lm = (ls_memory_t *) ls;
-    ls_session_kick_t    *out;
-    ls_memory_kicks_t     kicks = { NULL, 0 };
+    ls_session_kick_t     kick;
+    ls_memory_kicks_t     kicks = { &kick, spare, 0 };
     ls_memory_session_t  *s;
 
     s = ls_memory_add(lm, entry);
 
-    rc = s ? ls_memory_compete(lm, s, entry->key, &kicks) : GOIM_NOMEM;
-    out = ls_memory_point_kicks(&kicks);
+    if (s && ls_memory_compete(lm, s, entry->key, &kicks) != GOIM_OK) {
+        ls_memory_del(lm, s);
+        s = NULL;
+    }
 
-    done(data, out ? rc : GOIM_NOMEM, out, out ? kicks.n : 0);
-
-    free(out);
-    free(kicks.elts);
+    done(data, s ? GOIM_OK : GOIM_NOMEM, &kick, kicks.n);
 }
 
 
@@ -817,18 +798,25 @@ static void
 ls_memory_report(ls_session_t *ls, const ls_report_t *report,
     ls_session_report_pt done, void *data)
 {
-    int                 rc, resync;
-    ls_session_kick_t  *out;
-    ls_memory_kicks_t   kicks = { NULL, 0 };
+    int                rc, resync;
+    ls_memory_kicks_t  kicks;
 
+    rc = GOIM_NOMEM;
     resync = 0;
-    rc = ls_memory_take_report((ls_memory_t *) ls, report, &kicks, &resync);
-    out = ls_memory_point_kicks(&kicks);
 
-    done(data, out ? rc : GOIM_NOMEM, out, out ? kicks.n : 0, resync);
+    kicks.n = 0;
+    kicks.elts = malloc((report->nevents + 1) * sizeof(ls_session_kick_t));
+    kicks.spares = malloc((report->nevents + 1) * LS_REPORT_CONN);
 
-    free(out);
+    if (kicks.elts && kicks.spares) {
+        rc = ls_memory_take_report((ls_memory_t *) ls, report, &kicks,
+                                   &resync);
+    }
+
+    done(data, rc, kicks.elts, kicks.n, resync);
+
     free(kicks.elts);
+    free(kicks.spares);
 }
 
 

@@ -911,6 +911,89 @@ test_session_addresses_are_counted_once_for_each_server(void **state)
 /* --- no memory */
 
 static void
+test_session_connect_without_memory_leaves_all_as_it_was(void **state)
+{
+    int  at;
+
+    (void) state;
+
+    connect_client("k", 7, "s1", "c1", 100);
+
+    for (at = 1; at < 100; at++) {
+        fail_at = at;
+        connect_client("k", 8, "s2", "c2", 101);
+
+        if (fail_at) {
+            break;
+        }
+
+        assert_int_equal(heard.rc, GOIM_NOMEM);
+        assert_string_equal(heard.text, "");
+        assert_string_equal(find_keys("k", NULL), "k@s1 ");
+        assert_string_equal(find_mids(7, 8), "k@s1 ");
+    }
+
+    fail_at = 0;
+    assert_in_range(at, 3, 50);
+    assert_string_equal(heard.text, "kick k at s1, spare c2\n");
+    assert_string_equal(find_keys("k", NULL), "k@s2 ");
+    assert_string_equal(find_mids(7, 8), "k@s2 ");
+}
+
+
+static void
+test_session_report_without_memory_is_whole_when_it_comes_again(void **state)
+{
+    int   at, ended;
+    char  kicks[256];
+
+    static const char  text[] =
+        "session 1 s1 0 2 complete 3\n"
+        "connect c1 k1 7 websocket 192.0.2.1 200\n"
+        "connect c2 k2 7 websocket 192.0.2.2 200\n"
+        "disconnect c3 k3 7 client\nrenew c4 k4 8\nroom r 2\nroom q 1\n";
+
+    (void) state;
+
+    for (at = 1, ended = 0; !ended; at++) {
+        connect_client("k1", 7, "s2", "d1", 100);
+        connect_client("k2", 7, "s2", "d2", 300);
+        connect_client("k3", 7, "s1", "c3", 100);
+        report("session 1 s1 0 1 complete 1\nrenew c3 k3 7\n");
+
+        fail_at = at;
+        report(text);
+        ended = fail_at != 0;
+        fail_at = 0;
+
+        strcpy(kicks, heard.text);
+
+        if (!ended && heard.rc != GOIM_OK) {
+            assert_int_equal(heard.rc, GOIM_NOMEM);
+            report(text);
+            assert_int_equal(heard.rc, GOIM_OK);
+            strcat(kicks, heard.text);
+        }
+
+        assert_non_null(strstr(kicks, "kick k1 at s2, spare c1\n"));
+        assert_non_null(strstr(kicks, "kick k2 at s1, spare d2\n"));
+
+        assert_string_equal(find_keys("k1", "k2"), "k1@s1 k2@s2 ");
+        assert_string_equal(find_keys("k3", "k4"), "k3@ k4@s1 ");
+        assert_string_equal(find_mids(8, 0), "k4@s1 ");
+        assert_non_null(strstr(online(), "s1: 3 of "));
+        assert_int_equal(in_room("r"), 2);
+        assert_int_equal(in_room("q"), 1);
+
+        teardown(NULL);
+        setup(NULL);
+    }
+
+    assert_in_range(at, 10, 100);
+}
+
+
+static void
 test_session_questions_without_memory_say_so(void **state)
 {
     int         at;
@@ -984,6 +1067,8 @@ main(void)
         test(test_session_rooms_are_the_sum_of_all_workers),
         test(test_session_servers_are_the_sum_of_their_workers),
         test(test_session_addresses_are_counted_once_for_each_server),
+        test(test_session_connect_without_memory_leaves_all_as_it_was),
+        test(test_session_report_without_memory_is_whole_when_it_comes_again),
         test(test_session_questions_without_memory_say_so),
     };
 
