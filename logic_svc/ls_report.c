@@ -1,7 +1,7 @@
 /*
  * Parses session reports; see ls_report.h.  All strings are decoded into one
- * piece of memory as large as the text, which they never outgrow; events and
- * rooms are counted first, so that nothing is moved later.
+ * piece of memory as large as the text, which they never outgrow; lines are
+ * counted first, so that nothing is moved later.
  */
 
 #include <stdlib.h>
@@ -10,7 +10,10 @@
 #include "ls_report.h"
 
 
-#define LS_REPORT_VERSION  1
+#define LS_REPORT_VERSION   1
+
+/* bytes of the shortest line with something in it: "room a 0" */
+#define LS_REPORT_SHORTEST  9
 
 
 typedef struct {
@@ -292,7 +295,10 @@ ls_report_line(ls_report_t *report, ls_report_reader_t *rd)
 }
 
 
-/* Room for as many events and rooms as there are lines. */
+/*
+ * Room for as many events and rooms as there are lines; a text of line feeds
+ * alone has none of them.
+ */
 static int
 ls_report_alloc(ls_report_t *report, const uint8_t *text, size_t len)
 {
@@ -309,6 +315,10 @@ ls_report_alloc(ls_report_t *report, const uint8_t *text, size_t len)
         }
 
         lines++;
+    }
+
+    if (lines > len / LS_REPORT_SHORTEST + 1) {
+        lines = len / LS_REPORT_SHORTEST + 1;
     }
 
     report->memory = malloc(len + 1);
@@ -335,6 +345,16 @@ ls_report_parse(ls_report_t *report, const uint8_t *text, size_t len,
 
     memset(report, 0, sizeof(ls_report_t));
 
+    if (len == 0) {
+        *why = "it is empty";
+        return GOIM_INVALID;
+    }
+
+    if (len > LS_REPORT_MAX) {
+        *why = "it is longer than 1 MB";
+        return GOIM_INVALID;
+    }
+
     if (ls_report_alloc(report, text, len) != GOIM_OK) {
         ls_report_done(report);
         return GOIM_NOMEM;
@@ -359,11 +379,6 @@ ls_report_parse(ls_report_t *report, const uint8_t *text, size_t len,
             *why = "one of its lines is malformed";
             rc = ls_report_line(report, &rd);
         }
-    }
-
-    if (rc == GOIM_OK && report->server.len == 0) {
-        *why = "it is empty";
-        rc = GOIM_INVALID;
     }
 
     if (rc != GOIM_OK) {
