@@ -186,6 +186,11 @@ ls_query_list(const ls_query_t *query, const char *name, goim_str_t **values,
         }
     }
 
+    if (*n == 0) {
+        free(*values);
+        *values = NULL;
+    }
+
     return GOIM_OK;
 }
 
