@@ -1,36 +1,175 @@
 /*
- * Parses tokens with yajl; see ls_token.h.
+ * Parses tokens with yajl; see ls_token.h.  yajl's own memory is one that goes
+ * at once: it does not look whether it got any.
  */
 
 #include <errno.h>
-#include <stdio.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include <yajl/yajl_tree.h>
+#include <yajl/yajl_parse.h>
 
+#include "goim_push_memory.h"
 #include "goim_room_name.h"
 #include "ls_report.h"
 #include "ls_token.h"
 
 
-typedef int (*ls_token_take_pt)(ls_token_t *token, yajl_val value);
+/* nesting in unknown members: yajl keeps a stack of its own for it */
+#define LS_TOKEN_DEPTH    32
+
+#define LS_TOKEN_DIGITS   24    /* more than 64 bits have */
+#define LS_TOKEN_MEMORY   2048  /* what yajl needs for a common token */
+#define LS_TOKEN_ALIGN    _Alignof(max_align_t)
+
+
+typedef enum {
+    LS_TOKEN_OTHER = 0,
+    LS_TOKEN_MID,
+    LS_TOKEN_KEY,
+    LS_TOKEN_ROOM,
+    LS_TOKEN_PLATFORM,
+    LS_TOKEN_OPS,
+    LS_TOKEN_JWT
+} ls_token_member_e;
+
+
+typedef struct {
+    ls_token_t          *token;
+    goim_push_memory_t  *memory;
+    int                  rc;      /* why we ended the parsing, else GOIM_OK */
+    const char          *why;
+    ls_token_member_e    member;  /* the object's, whose value comes */
+    unsigned             depth;   /* 1 in the object, 2 in accepts */
+    jmp_buf              nomem;
+} ls_token_reader_t;
+
+
+static const struct {
+    const char  *name;
+    const char  *why;   /* of a value that it can't have */
+} ls_token_members[] = {
+    { "", "" },
+    { "mid", "\"mid\" is no number of 64 bits" },
+    { "key", "\"key\" is no string" },
+    { "room_id", "\"room_id\" is no string" },
+    { "platform", "\"platform\" is no string" },
+    { "accepts", "\"accepts\" is no array of at most 1024 numbers of 32 "
+      "bits" },
+    { "token", "\"token\" is no string" },
+};
+
+#define LS_TOKEN_MEMBERS                                                      \
+    (sizeof(ls_token_members) / sizeof(ls_token_members[0]))
+
+
+/* --- yajl's memory: each piece follows its size, for realloc */
+
+/* Never returns NULL: yajl would use it.  It jumps out of yajl instead. */
+static void *
+ls_token_malloc(void *ctx, size_t size)
+{
+    uint8_t            *p;
+    ls_token_reader_t  *rd = ctx;
+
+    p = goim_push_memory_alloc(rd->memory, LS_TOKEN_ALIGN + size);
+    if (p == NULL) {
+        longjmp(rd->nomem, 1);
+    }
+
+    memcpy(p, &size, sizeof(size_t));
+
+    return p + LS_TOKEN_ALIGN;
+}
+
+
+static void *
+ls_token_realloc(void *ctx, void *old, size_t size)
+{
+    void    *p;
+    size_t   old_size;
+
+    p = ls_token_malloc(ctx, size);
+
+    if (old) {
+        memcpy(&old_size, (uint8_t *) old - LS_TOKEN_ALIGN, sizeof(size_t));
+        memcpy(p, old, old_size < size ? old_size : size);
+    }
+
+    return p;
+}
+
+
+static void
+ls_token_free(void *ctx, void *p)
+{
+    (void) ctx;
+    (void) p;
+}
+
+
+/* --- values; what is returned tells yajl whether to go on */
+
+static int
+ls_token_end(ls_token_reader_t *rd, int rc, const char *why)
+{
+    rd->rc = rc;
+    rd->why = why;
+
+    return 0;
+}
+
+
+static int
+ls_token_refuse(ls_token_reader_t *rd)
+{
+    return ls_token_end(rd, GOIM_INVALID, ls_token_members[rd->member].why);
+}
+
+
+static int
+ls_token_take_null(void *ctx)
+{
+    ls_token_reader_t  *rd = ctx;
+
+    if (rd->depth == 1 || rd->member == LS_TOKEN_OTHER) {
+        return 1;
+    }
+
+    return ls_token_refuse(rd);
+}
+
+
+static int
+ls_token_take_boolean(void *ctx, int value)
+{
+    ls_token_reader_t  *rd = ctx;
+
+    (void) value;
+
+    return rd->member == LS_TOKEN_OTHER ? 1 : ls_token_refuse(rd);
+}
 
 
 /* As Go has it: decimal digits and a sign, no fraction, no exponent. */
 static int
-ls_token_number(yajl_val value, int64_t min, int64_t max, int64_t *number)
+ls_token_number(const char *text, size_t len, int64_t min, int64_t max,
+    int64_t *number)
 {
-    char       *end;
+    char       *end, copy[LS_TOKEN_DIGITS];
     long long   n;
 
-    if (!YAJL_IS_NUMBER(value)) {
+    if (len >= sizeof(copy)) {
         return GOIM_INVALID;
     }
 
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+
     errno = 0;
-    n = strtoll(YAJL_GET_NUMBER(value), &end, 10);
+    n = strtoll(copy, &end, 10);
 
     if (errno || *end != '\0' || n < min || n > max) {
         return GOIM_INVALID;
@@ -43,194 +182,252 @@ ls_token_number(yajl_val value, int64_t min, int64_t max, int64_t *number)
 
 
 static int
-ls_token_take_mid(ls_token_t *token, yajl_val value)
+ls_token_take_number(void *ctx, const char *text, size_t len)
 {
-    return ls_token_number(value, INT64_MIN, INT64_MAX, &token->mid);
+    int64_t             n;
+    ls_token_t         *token;
+    ls_token_reader_t  *rd = ctx;
+
+    token = rd->token;
+
+    if (rd->member == LS_TOKEN_OTHER) {
+        return 1;
+    }
+
+    if (rd->member == LS_TOKEN_MID
+        && ls_token_number(text, len, INT64_MIN, INT64_MAX, &token->mid)
+           == GOIM_OK)
+    {
+        return 1;
+    }
+
+    if (rd->member == LS_TOKEN_OPS && rd->depth > 1
+        && token->naccepts < LS_TOKEN_ACCEPTS
+        && ls_token_number(text, len, INT32_MIN, INT32_MAX, &n) == GOIM_OK)
+    {
+        token->accepts[token->naccepts++] = n;
+        return 1;
+    }
+
+    return ls_token_refuse(rd);
 }
 
 
-/* An empty string is as good as none; yajl's strings may hold a NUL. */
+/* Whether a header can carry it: nginx takes spaces from its ends. */
 static int
-ls_token_string(char **field, yajl_val value)
+ls_token_name_check(const uint8_t *s, size_t len)
 {
-    char        *copy;
-    const char  *s;
-
-    s = YAJL_GET_STRING(value);
-    if (s == NULL) {
+    if (goim_room_name_check(s, len) != GOIM_OK
+        || s[0] == ' ' || s[len - 1] == ' ')
+    {
         return GOIM_INVALID;
     }
 
+    return GOIM_OK;
+}
+
+
+/* An empty one is as good as none. */
+static int
+ls_token_text(ls_token_reader_t *rd, char **field, const uint8_t *s,
+    size_t len)
+{
+    char  *copy;
+
     copy = NULL;
 
-    if (*s) {
-        copy = strdup(s);
+    if (len) {
+        copy = strndup((const char *) s, len);
         if (copy == NULL) {
-            return GOIM_NOMEM;
+            return ls_token_end(rd, GOIM_NOMEM, NULL);
         }
     }
 
     free(*field);
     *field = copy;
 
-    return GOIM_OK;
+    return 1;
 }
 
 
 static int
-ls_token_take_key(ls_token_t *token, yajl_val value)
+ls_token_name(ls_token_reader_t *rd, char **field, const uint8_t *s,
+    size_t len, const char *why)
 {
-    return ls_token_string(&token->key, value);
-}
-
-
-static int
-ls_token_take_room(ls_token_t *token, yajl_val value)
-{
-    return ls_token_string(&token->room, value);
-}
-
-
-static int
-ls_token_take_jwt(ls_token_t *token, yajl_val value)
-{
-    return ls_token_string(&token->jwt, value);
-}
-
-
-static int
-ls_token_take_platform(ls_token_t *token, yajl_val value)
-{
-    (void) token;
-
-    return YAJL_IS_STRING(value) ? GOIM_OK : GOIM_INVALID;
-}
-
-
-static int
-ls_token_take_accepts(ls_token_t *token, yajl_val value)
-{
-    size_t    i;
-    int64_t   n;
-    int32_t  *accepts;
-
-    if (!YAJL_IS_ARRAY(value)
-        || YAJL_GET_ARRAY(value)->len > LS_TOKEN_ACCEPTS)
-    {
-        return GOIM_INVALID;
+    if (len && ls_token_name_check(s, len) != GOIM_OK) {
+        return ls_token_end(rd, GOIM_INVALID, why);
     }
 
-    accepts = malloc((YAJL_GET_ARRAY(value)->len + 1) * sizeof(int32_t));
-    if (accepts == NULL) {
-        return GOIM_NOMEM;
+    return ls_token_text(rd, field, s, len);
+}
+
+
+static int
+ls_token_take_string(void *ctx, const unsigned char *s, size_t len)
+{
+    ls_token_reader_t  *rd = ctx;
+
+    switch (rd->member) {
+
+    case LS_TOKEN_OTHER:
+    case LS_TOKEN_PLATFORM:
+        return 1;
+
+    case LS_TOKEN_KEY:
+        return ls_token_name(rd, &rd->token->key, s, len,
+                             "\"key\" is longer than 255 bytes, has control "
+                             "characters, or a space at an end");
+
+    case LS_TOKEN_ROOM:
+        return ls_token_name(rd, &rd->token->room, s, len,
+                             "\"room_id\" is longer than 255 bytes, has "
+                             "control characters, or a space at an end");
+
+    case LS_TOKEN_JWT:
+        return len == 0 || memchr(s, '\0', len) == NULL
+               ? ls_token_text(rd, &rd->token->jwt, s, len)
+               : ls_token_refuse(rd);
+
+    default:
+        return ls_token_refuse(rd);
+    }
+}
+
+
+/* --- the object and what is nested in it */
+
+static int
+ls_token_begin(ls_token_reader_t *rd)
+{
+    if (rd->depth == LS_TOKEN_DEPTH) {
+        return ls_token_end(rd, GOIM_INVALID, "it is nested too deep");
     }
 
-    free(token->accepts);
-    token->accepts = accepts;
-    token->naccepts = 0;
+    rd->depth++;
 
-    for (i = 0; i < YAJL_GET_ARRAY(value)->len; i++) {
-        if (ls_token_number(YAJL_GET_ARRAY(value)->values[i], INT32_MIN,
-                            INT32_MAX, &n)
-            != GOIM_OK)
+    return 1;
+}
+
+
+static int
+ls_token_begin_map(void *ctx)
+{
+    ls_token_reader_t  *rd = ctx;
+
+    return rd->member == LS_TOKEN_OTHER ? ls_token_begin(rd)
+                                        : ls_token_refuse(rd);
+}
+
+
+static int
+ls_token_map_key(void *ctx, const unsigned char *name, size_t len)
+{
+    size_t              i;
+    ls_token_reader_t  *rd = ctx;
+
+    if (rd->depth > 1) {
+        return 1;
+    }
+
+    rd->member = LS_TOKEN_OTHER;
+
+    for (i = 1; i < LS_TOKEN_MEMBERS; i++) {
+        if (len == strlen(ls_token_members[i].name)
+            && strncasecmp((const char *) name, ls_token_members[i].name, len)
+               == 0)
         {
-            return GOIM_INVALID;
+            rd->member = i;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+ls_token_begin_array(void *ctx)
+{
+    ls_token_reader_t  *rd = ctx;
+
+    if (rd->depth == 0) {
+        return ls_token_end(rd, GOIM_INVALID, "it is no JSON object");
+    }
+
+    if (rd->member == LS_TOKEN_OPS && rd->depth == 1) {
+        rd->token->naccepts = 0;
+
+        if (rd->token->accepts == NULL) {
+            rd->token->accepts = malloc(LS_TOKEN_ACCEPTS * sizeof(int32_t));
         }
 
-        accepts[token->naccepts++] = n;
+        if (rd->token->accepts == NULL) {
+            return ls_token_end(rd, GOIM_NOMEM, NULL);
+        }
+
+    } else if (rd->member != LS_TOKEN_OTHER) {
+        return ls_token_refuse(rd);
     }
 
-    return GOIM_OK;
+    return ls_token_begin(rd);
 }
 
 
 static int
-ls_token_take(ls_token_t *token, const char *name, yajl_val value,
-    const char **why)
+ls_token_leave(void *ctx)
 {
-    size_t  i;
+    ls_token_reader_t  *rd = ctx;
 
-    static const struct {
-        const char        *name;
-        ls_token_take_pt   take;
-        const char        *why;
-    } members[] = {
-        { "mid", ls_token_take_mid, "\"mid\" is no number of 64 bits" },
-        { "key", ls_token_take_key, "\"key\" is no string" },
-        { "room_id", ls_token_take_room, "\"room_id\" is no string" },
-        { "platform", ls_token_take_platform, "\"platform\" is no string" },
-        { "accepts", ls_token_take_accepts, "\"accepts\" is no array of at "
-          "most 1024 numbers of 32 bits" },
-        { "token", ls_token_take_jwt, "\"token\" is no string" },
+    rd->depth--;
+
+    return 1;
+}
+
+
+static const yajl_callbacks  ls_token_callbacks = {
+    ls_token_take_null,
+    ls_token_take_boolean,
+    NULL,  /* integers and doubles: all numbers come as text */
+    NULL,
+    ls_token_take_number,
+    ls_token_take_string,
+    ls_token_begin_map,
+    ls_token_map_key,
+    ls_token_leave,
+    ls_token_begin_array,
+    ls_token_leave,
+};
+
+
+static int
+ls_token_read(ls_token_reader_t *rd, const uint8_t *text, size_t len)
+{
+    size_t             i;
+    yajl_handle        yajl;
+    yajl_alloc_funcs   memory = {
+        ls_token_malloc, ls_token_realloc, ls_token_free, rd
     };
 
-    if (YAJL_IS_NULL(value)) {
-        return GOIM_OK;
+    /* yajl takes a bare value as well; it would end in no object */
+
+    for (i = 0; i < len && strchr(" \t\r\n", text[i]) && text[i]; i++) {
+        /* void */
     }
 
-    for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-        if (strcasecmp(members[i].name, name) == 0) {
-            *why = members[i].why;
-            return members[i].take(token, value);
-        }
-    }
+    rd->why = "it is no JSON object";
 
-    return GOIM_OK;
-}
-
-
-static int
-ls_token_has_control(const char *s)
-{
-    for (; *s; s++) {
-        if ((uint8_t) *s < ' ' || *s == 127) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-static int
-ls_token_check(const ls_token_t *token, const char **why)
-{
-    if (token->key
-        && (strlen(token->key) > LS_REPORT_NAME
-            || ls_token_has_control(token->key)))
-    {
-        *why = "\"key\" is longer than 255 bytes, or has control characters";
+    if (i == len || text[i] != '{') {
         return GOIM_INVALID;
     }
 
-    if (token->room
-        && goim_room_name_check((uint8_t *) token->room, strlen(token->room))
-           != GOIM_OK)
+    yajl = yajl_alloc(&ls_token_callbacks, &memory, rd);
+
+    if (yajl_parse(yajl, text, len) != yajl_status_ok
+        || yajl_complete_parse(yajl) != yajl_status_ok)
     {
-        *why = "\"room_id\" is longer than 255 bytes, or has control "
-               "characters";
-        return GOIM_INVALID;
+        return rd->rc == GOIM_OK ? GOIM_INVALID : rd->rc;
     }
 
     return GOIM_OK;
-}
-
-
-static int
-ls_token_members(ls_token_t *token, yajl_val tree, const char **why)
-{
-    int     rc;
-    size_t  i;
-
-    for (i = 0; i < YAJL_GET_OBJECT(tree)->len; i++) {
-        rc = ls_token_take(token, YAJL_GET_OBJECT(tree)->keys[i],
-                           YAJL_GET_OBJECT(tree)->values[i], why);
-        if (rc != GOIM_OK) {
-            return rc;
-        }
-    }
-
-    return ls_token_check(token, why);
 }
 
 
@@ -238,34 +435,31 @@ int
 ls_token_parse(ls_token_t *token, const uint8_t *text, size_t len,
     const char **why)
 {
-    int        rc;
-    char      *copy, error[64];
-    yajl_val   tree;
+    int                rc;
+    ls_token_reader_t  rd;
 
     memset(token, 0, sizeof(ls_token_t));
 
-    if (len > LS_TOKEN_MAX || (len && memchr(text, '\0', len) != NULL)) {
-        *why = "it is longer than 64 KB, or has a NUL";
+    if (len > LS_TOKEN_MAX) {
+        *why = "it is longer than 64 KB";
         return GOIM_INVALID;
     }
 
-    copy = strndup(len ? (const char *) text : "", len);
-    if (copy == NULL) {
+    memset(&rd, 0, sizeof(ls_token_reader_t));
+    rd.token = token;
+
+    rd.memory = goim_push_memory_create(LS_TOKEN_MEMORY);
+    if (rd.memory == NULL) {
         return GOIM_NOMEM;
     }
 
-    tree = yajl_tree_parse(copy, error, sizeof(error));
-    free(copy);
+    rc = setjmp(rd.nomem) == 0 ? ls_token_read(&rd, text, len) : GOIM_NOMEM;
 
-    if (tree == NULL || !YAJL_IS_OBJECT(tree)) {
-        *why = "it is no JSON object";
-        rc = GOIM_INVALID;
+    goim_push_memory_destroy(rd.memory);
 
-    } else {
-        rc = ls_token_members(token, tree, why);
+    if (rc == GOIM_INVALID) {
+        *why = rd.why;
     }
-
-    yajl_tree_free(tree);
 
     if (rc != GOIM_OK) {
         ls_token_done(token);

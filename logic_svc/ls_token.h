@@ -26,8 +26,9 @@ typedef struct {
 /*
  * Members' names in any case, unknown ones skipped, null as good as nothing,
  * the last of several counts.  GOIM_INVALID: no JSON object, a member of
- * another type, or a value that a header can't carry; *why is then a static
- * sentence.  GOIM_NOMEM.  On GOIM_OK the caller frees with ls_token_done().
+ * another type, more than 32 levels, or a value that a header can't carry
+ * (control characters, a space at an end); *why is then a static sentence.
+ * GOIM_NOMEM.  On GOIM_OK the caller frees with ls_token_done().
  */
 GOIM_MUSTCHECK int ls_token_parse(ls_token_t *token, const uint8_t *text,
     size_t len, const char **why);
