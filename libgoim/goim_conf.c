@@ -301,6 +301,38 @@ goim_conf_handler(void *data, const char *section, const char *name,
 }
 
 
+/* As fgets(), but a NUL becomes a space and is told of; 0: the end. */
+static size_t
+goim_conf_get_piece(goim_conf_reader_t *rd, char *buf, size_t size)
+{
+    int     c, nul;
+    size_t  len;
+
+    nul = 0;
+    c = 0;
+
+    for (len = 0; len + 1 < size && c != '\n'; len++) {
+        c = getc(rd->file);
+
+        if (c == EOF) {
+            break;
+        }
+
+        nul |= c == '\0';
+        buf[len] = c ? c : ' ';
+    }
+
+    buf[len] = '\0';
+
+    if (nul) {
+        goim_conf_error(rd, rd->line + !rd->line_open, "there is a NUL in "
+                        "the line");
+    }
+
+    return len;
+}
+
+
 /*
  * libinih's reader: a line may come in several pieces.  It counts the lines,
  * which the handler is not told.
@@ -311,7 +343,9 @@ goim_conf_gets(char *buf, int size, void *data)
     size_t               len;
     goim_conf_reader_t  *rd = data;
 
-    if (fgets(buf, size, rd->file) == NULL) {
+    len = goim_conf_get_piece(rd, buf, size);
+
+    if (len == 0) {
         return NULL;
     }
 
@@ -320,8 +354,7 @@ goim_conf_gets(char *buf, int size, void *data)
         rd->line_len = 0;
     }
 
-    len = strlen(buf);
-    rd->line_open = len && buf[len - 1] != '\n';
+    rd->line_open = buf[len - 1] != '\n';
 
     if (rd->line_len <= GOIM_CONF_LINE_MAX
         && rd->line_len + len > GOIM_CONF_LINE_MAX)
