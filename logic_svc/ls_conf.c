@@ -24,14 +24,39 @@
 #define LS_CONF_KEY_MIN    32
 #define LS_CONF_KEY_MAX    (64 * 1024)
 
+/* the most that nginx takes in X-Goim-Heartbeat */
+#define LS_CONF_HEARTBEAT_MS  (24 * 3600 * 1000)
+
+
+/* "::1" of "[::1]"; a host that has colons must stand in brackets. */
+static int
+ls_conf_host(const char **host, size_t *len)
+{
+    if (*len && **host == '[') {
+        if (*len < 3 || (*host)[*len - 1] != ']') {
+            return GOIM_INVALID;
+        }
+
+        (*host)++;
+        *len -= 2;
+
+    } else if (memchr(*host, ':', *len)) {
+        return GOIM_INVALID;
+    }
+
+    return memchr(*host, '[', *len) || memchr(*host, ']', *len)
+           ? GOIM_INVALID : GOIM_OK;
+}
+
 
 static const char *
 ls_conf_add_listen(ls_conf_t *conf, const char *value, size_t len)
 {
-    int64_t           port;
-    const char       *colon;
-    char              text[16];
-    ls_conf_listen_t *l;
+    int64_t            port;
+    size_t             i, host_len;
+    const char        *colon, *host;
+    char               text[16];
+    ls_conf_listen_t  *l;
 
     static const char  wanted[] =
         "it must be a list of address:port with commas between, for example "
@@ -49,7 +74,12 @@ ls_conf_add_listen(ls_conf_t *conf, const char *value, size_t len)
     memcpy(text, colon + 1, value + len - colon - 1);
     text[value + len - colon - 1] = '\0';
 
-    if (goim_conf_number(text, 1, 65535, &port) != GOIM_OK) {
+    host = value;
+    host_len = colon - value;
+
+    if (goim_conf_number(text, 1, 65535, &port) != GOIM_OK
+        || ls_conf_host(&host, &host_len) != GOIM_OK)
+    {
         return wanted;
     }
 
@@ -58,20 +88,22 @@ ls_conf_add_listen(ls_conf_t *conf, const char *value, size_t len)
     }
 
     l = &conf->listen[conf->nlisten];
-    len = colon - value;
 
-    if (len > 1 && value[0] == '[' && value[len - 1] == ']') {
-        value++;
-        len -= 2;
-    }
-
-    l->host = len ? strndup(value, len) : strdup("0.0.0.0");
+    l->host = host_len ? strndup(host, host_len) : strdup("0.0.0.0");
     if (l->host == NULL) {
         return goim_conf_no_memory;
     }
 
     l->port = port;
     conf->nlisten++;
+
+    for (i = 0; i + 1 < conf->nlisten; i++) {
+        if (conf->listen[i].port == port
+            && strcmp(conf->listen[i].host, l->host) == 0)
+        {
+            return "each address must stand in it once";
+        }
+    }
 
     return NULL;
 }
@@ -384,7 +416,8 @@ ls_conf_read_key(ls_conf_t *conf, FILE *file)
     }
 
     while (conf->jwt_key_len
-           && strchr("\r\n", conf->jwt_key[conf->jwt_key_len - 1]))
+           && (conf->jwt_key[conf->jwt_key_len - 1] == '\n'
+               || conf->jwt_key[conf->jwt_key_len - 1] == '\r'))
     {
         conf->jwt_key_len--;
     }
@@ -625,32 +658,93 @@ static const goim_conf_setting_t  ls_conf_settings[] = {
 
 
 /*
- * "server comet-1 = 10,203.0.113.1,203.0.113.2": its weight, then the
- * addresses that clients are told.
+ * A part of a list with commas, without the spaces around it; *list is then
+ * behind its comma, or NULL.
  */
-static void
-ls_conf_take_node(goim_conf_reader_t *rd, ls_conf_t *conf, const char *server,
-    const char *value)
+static goim_str_t
+ls_conf_part(const char **list)
 {
-    int64_t          weight;
-    size_t           len;
-    char             text[16];
-    ls_conf_node_t  *node;
+    size_t       len;
+    goim_str_t   part;
+    const char  *p;
 
-    len = strcspn(value, ",");
+    p = *list + strspn(*list, " \t");
+    len = strcspn(p, ",");
+    *list = p[len] ? p + len + 1 : NULL;
 
-    if (len >= sizeof(text)) {
-        goto invalid;
+    while (len && strchr(" \t", p[len - 1])) {
+        len--;
     }
 
-    memcpy(text, value, len);
-    text[len] = '\0';
+    part.data = (const uint8_t *) p;
+    part.len = len;
 
-    if (*server == '\0' || strlen(server) > LS_REPORT_NAME
-        || goim_conf_has_control(value)
-        || goim_conf_number(text, 0, 1 << 20, &weight) != GOIM_OK)
-    {
-        goto invalid;
+    return part;
+}
+
+
+/* A node's value in its one form, into memory of its length and a NUL. */
+static int
+ls_conf_parse_node(const char *value, int64_t *weight, char *addrs)
+{
+    char        text[16];
+    goim_str_t  part;
+
+    part = ls_conf_part(&value);
+
+    if (part.len >= sizeof(text)) {
+        return GOIM_INVALID;
+    }
+
+    memcpy(text, part.data, part.len);
+    text[part.len] = '\0';
+
+    if (goim_conf_number(text, 0, 1 << 20, weight) != GOIM_OK) {
+        return GOIM_INVALID;
+    }
+
+    *addrs = '\0';
+
+    while (value) {
+        part = ls_conf_part(&value);
+
+        if (part.len == 0 || memchr(part.data, ' ', part.len)) {
+            return GOIM_INVALID;
+        }
+
+        memcpy(addrs, part.data, part.len);
+        addrs += part.len;
+        *addrs = '\0';
+
+        if (goim_conf_has_control(addrs - part.len)) {
+            return GOIM_INVALID;
+        }
+
+        if (value) {
+            *addrs++ = ',';
+        }
+    }
+
+    return GOIM_OK;
+}
+
+
+static void
+ls_conf_add_node(goim_conf_reader_t *rd, ls_conf_t *conf, const char *server,
+    int64_t weight, const char *addrs)
+{
+    size_t           i;
+    ls_conf_node_t  *node;
+
+    for (i = 0; i < conf->nnodes; i++) {
+        node = &conf->nodes[i];
+
+        if (node->server && strcmp(node->server, server) == 0) {
+            goim_conf_error(rd, goim_conf_line(rd), "\"server %s\" in "
+                            "[nodes]: it is set in line %d already",
+                            server, node->line);
+            return;
+        }
     }
 
     if (conf->nnodes == LS_CONF_NODES) {
@@ -662,21 +756,49 @@ ls_conf_take_node(goim_conf_reader_t *rd, ls_conf_t *conf, const char *server,
 
     node = &conf->nodes[conf->nnodes++];
     node->server = strdup(server);
-    node->addrs = strdup(value[len] ? value + len + 1 : "");
+    node->addrs = strdup(addrs);
     node->weight = weight;
+    node->line = goim_conf_line(rd);
 
     if (node->server == NULL || node->addrs == NULL) {
+        goim_conf_error(rd, node->line, "%s", goim_conf_no_memory);
+    }
+}
+
+
+/*
+ * "server comet-1 = 10,203.0.113.1,203.0.113.2": its weight, then the
+ * addresses that clients are told.
+ */
+static void
+ls_conf_take_node(goim_conf_reader_t *rd, ls_conf_t *conf, const char *server,
+    const char *value)
+{
+    char     *addrs;
+    int64_t   weight;
+
+    server += strspn(server, " \t");
+
+    addrs = malloc(strlen(value) + 1);
+    if (addrs == NULL) {
         goim_conf_error(rd, goim_conf_line(rd), "%s", goim_conf_no_memory);
+        return;
     }
 
-    return;
+    if (*server == '\0' || strlen(server) > LS_REPORT_NAME
+        || ls_conf_parse_node(value, &weight, addrs) != GOIM_OK)
+    {
+        goim_conf_error(rd, goim_conf_line(rd), "\"server %s\" in [nodes] "
+                        "can't be \"%s\": it must be a weight from 0 to "
+                        "1048576 and the server's addresses, with commas "
+                        "between",
+                        server, value);
 
-invalid:
+    } else {
+        ls_conf_add_node(rd, conf, server, weight, addrs);
+    }
 
-    goim_conf_error(rd, goim_conf_line(rd), "\"server %s\" in [nodes] can't "
-                    "be \"%s\": it must be a weight from 0 to 1048576 and the "
-                    "server's addresses, with commas between",
-                    server, value);
+    free(addrs);
 }
 
 
@@ -742,6 +864,12 @@ ls_conf_complete(goim_conf_reader_t *rd, void *data)
     {
         goim_conf_error(rd, 0, "\"jwt_key\" in [auth] is missing: a file with "
                         "the key that tokens are signed with");
+    }
+
+    if (conf->heartbeat_ms * conf->heartbeat_max > LS_CONF_HEARTBEAT_MS) {
+        goim_conf_error(rd, 0, "\"heartbeat\" times \"heartbeat_max\" in "
+                        "[auth] is more than a day: nginx would let nobody "
+                        "in");
     }
 
     error = NULL;

@@ -40,6 +40,7 @@ typedef struct {
     char     *server;
     char     *addrs;   /* with commas between; "": none */
     int64_t   weight;
+    int       line;    /* of the file */
 } ls_conf_node_t;
 
 
