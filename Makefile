@@ -210,14 +210,15 @@ test: setup
 test-long: test
 	GOIM_TEST_LONG=1 t/tools/run_tests.sh t/long
 
-# fuzz targets: clang's libFuzzer
+# fuzz targets: clang's libFuzzer; ls_x_fuzz.c has logic_svc/ls_x.c with it
 
 FUZZ_BIN     := $(FUZZ_SRC:t/fuzz/%.c=$(B)/fuzz/%)
 
-$(B)/fuzz/%: t/fuzz/%.c $(LIB_SRC) $(HEADERS) $(PB)
+$(B)/fuzz/%: t/fuzz/%.c $(LIB_SRC) $(LOGIC_SRC) $(HEADERS) $(PB)
 	mkdir -p $(@D)
 	clang -g -O1 -std=gnu11 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=undefined -Ilibgoim -I$(B)/gen -o $@ $< \
+		-fno-sanitize-recover=undefined -Ilibgoim -Ilogic_svc \
+		-I$(B)/gen -o $@ $< $(wildcard logic_svc/$(*:%_fuzz=%).c) \
 		$(LIB_SRC) $(B)/gen/goim_push.pb-c.c $(DAEMON_LIBS)
 
 fuzz: $(FUZZ_BIN)
