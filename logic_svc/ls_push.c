@@ -250,17 +250,52 @@ ls_push_to_keys(ls_call_t *call, int32_t op, const goim_str_t *keys, size_t n,
 }
 
 
+static int
+ls_push_compare_mids(const void *one, const void *two)
+{
+    const int64_t  *a = one;
+    const int64_t  *b = two;
+
+    return (*a > *b) - (*a < *b);
+}
+
+
 void
 ls_push_to_mids(ls_call_t *call, int32_t op, const int64_t *mids, size_t n,
     goim_str_t body, ls_push_answer_pt answer)
 {
+    size_t      i, kept;
+    int64_t    *sorted;
     ls_push_t  *lp;
 
     lp = ls_push_create(call, op, body, answer);
-
-    if (lp) {
-        ls_session_find_mids(call->ls->session, mids, n, ls_push_found, lp);
+    if (lp == NULL) {
+        return;
     }
+
+    sorted = malloc((n + 1) * sizeof(int64_t));
+
+    if (sorted == NULL) {
+        ls_push_fail(lp, GOIM_NOMEM, "no memory");
+        ls_push_done(lp);
+        return;
+    }
+
+    for (i = 0; i < n; i++) {
+        sorted[i] = mids[i];
+    }
+
+    qsort(sorted, n, sizeof(int64_t), ls_push_compare_mids);
+
+    for (i = 0, kept = 0; i < n; i++) {
+        if (kept == 0 || sorted[i] != sorted[kept - 1]) {
+            sorted[kept++] = sorted[i];
+        }
+    }
+
+    ls_session_find_mids(call->ls->session, sorted, kept, ls_push_found, lp);
+
+    free(sorted);
 }
 
 

@@ -19,7 +19,8 @@ typedef void (*ls_push_answer_pt)(ls_call_t *call, int rc, const char *why);
 
 /*
  * All answer exactly once, maybe before they return.  The body must live until
- * then, as a call's does; keys and mids are copied.
+ * then, as a call's does; keys and mids are copied.  A member that is named
+ * several times gets it once.
  */
 void ls_push_to_keys(ls_call_t *call, int32_t op, const goim_str_t *keys,
     size_t n, goim_str_t body, ls_push_answer_pt answer);

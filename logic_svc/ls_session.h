@@ -167,7 +167,7 @@ ls_session_find_keys(ls_session_t *ls, const goim_str_t *keys, size_t n,
 }
 
 
-/* All connections of these members. */
+/* All connections of these members, each of whom is named once. */
 static inline void
 ls_session_find_mids(ls_session_t *ls, const int64_t *mids, size_t n,
     ls_session_places_pt done, void *data)

@@ -46,7 +46,7 @@ ok(push_to('keys?operation=1000&keys=ws&keys=other&keys=nobody', 'to keys'),
    'a push to keys is acknowledged');
 is($_->next_body, 'to keys', 'each key gets it') for $ws, $other;
 
-ok(push_to('mids?operation=1000&mids=7&mids=99', 'to a member'),
+ok(push_to('mids?operation=1000&mids=7&mids=99&mids=7', 'to a member'),
    'a push to members is acknowledged');
 is($_->next_body, 'to a member', 'all connections of a member get it')
     for $ws, $tcp;
@@ -62,7 +62,7 @@ is($_->next_body, 'to all again', 'everybody else got nothing before')
 
 # goim v1's
 $one->ask_logic('/1/pushs', method => 'POST',
-                body => '{"m": {"a": [1, 2]} ,"u":[7]}');
+                body => '{"m": {"a": [1, 2]} ,"u":[7, 99, 7]}');
 is($_->next_body, '{"a": [1, 2]}', 'what /1/pushs has as m, byte for byte')
     for $ws, $tcp;
 
