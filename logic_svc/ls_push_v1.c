@@ -8,12 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <yajl/yajl_parse.h>
-#include <yajl/yajl_tree.h>
-
 #include "ls_endpoints.h"
 #include "ls_push.h"
 #include "ls_report.h"
+#include "ls_yajl.h"
 
 
 #define LS_PUSH_V1_OK      1
@@ -105,32 +103,60 @@ ls_push_v1_all(ls_call_t *call)
 
 /* --- /1/pushs: {"m":<any JSON>,"u":[1,2]} */
 
-/* Where "m" stands in the text: its bytes are the message as they are. */
+#define LS_PUSH_V1_DEPTH   1000  /* m's, and what else there is */
+#define LS_PUSH_V1_DIGITS  24    /* more than 64 bits have */
+
+
+typedef enum {
+    LS_PUSH_V1_OTHER = 0,
+    LS_PUSH_V1_M,
+    LS_PUSH_V1_U
+} ls_push_v1_member_e;
+
+
+/* What is to be taken: the bytes of "m" as they are, the numbers of "u". */
 typedef struct {
-    yajl_handle  yajl;
-    unsigned     depth;
-    int          in_m;    /* the value that comes, or is open, is m's */
-    size_t       start;
-    size_t       end;
-} ls_push_v1_span_t;
+    yajl_handle           yajl;
+    unsigned              depth;
+    ls_push_v1_member_e   member;  /* whose value comes, or is open */
+    size_t                start;   /* of m */
+    size_t                end;     /* 0: not yet */
+    int                   has_u;
+    int                   nomem;
+    int64_t              *mids;
+    size_t                n;
+    size_t                max;
+} ls_push_v1_several_t;
 
 
+/* A value has ended. */
 static int
-ls_push_v1_end(ls_push_v1_span_t *span)
+ls_push_v1_end(ls_push_v1_several_t *several)
 {
-    if (span->in_m && span->depth == 1) {
-        span->in_m = 0;
-        span->end = yajl_get_bytes_consumed(span->yajl);
+    if (several->depth == 1) {
+        if (several->member == LS_PUSH_V1_M) {
+            several->end = yajl_get_bytes_consumed(several->yajl);
+        }
+
+        several->member = LS_PUSH_V1_OTHER;
     }
 
     return 1;
 }
 
 
+/* One that can't be u's. */
+static int
+ls_push_v1_other(ls_push_v1_several_t *several)
+{
+    return several->member == LS_PUSH_V1_U ? 0 : ls_push_v1_end(several);
+}
+
+
 static int
 ls_push_v1_null(void *data)
 {
-    return ls_push_v1_end(data);
+    return ls_push_v1_other(data);
 }
 
 
@@ -139,17 +165,7 @@ ls_push_v1_boolean(void *data, int value)
 {
     (void) value;
 
-    return ls_push_v1_end(data);
-}
-
-
-static int
-ls_push_v1_text(void *data, const char *text, size_t len)
-{
-    (void) text;
-    (void) len;
-
-    return ls_push_v1_end(data);
+    return ls_push_v1_other(data);
 }
 
 
@@ -159,153 +175,183 @@ ls_push_v1_string(void *data, const unsigned char *text, size_t len)
     (void) text;
     (void) len;
 
-    return ls_push_v1_end(data);
+    return ls_push_v1_other(data);
 }
 
 
 static int
-ls_push_v1_open(void *data)
+ls_push_v1_add_mid(ls_push_v1_several_t *several, const char *text, size_t len)
 {
-    ((ls_push_v1_span_t *) data)->depth++;
+    char         copy[LS_PUSH_V1_DIGITS];
+    size_t       max;
+    int64_t     *mids;
+    goim_str_t   number = { (uint8_t *) copy, len };
 
-    return 1;
+    if (len >= sizeof(copy)) {
+        return 0;
+    }
+
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+
+    if (several->n == several->max) {
+        max = several->max * 2 + 16;
+
+        mids = realloc(several->mids, max * sizeof(int64_t));
+        if (mids == NULL) {
+            several->nomem = 1;
+            return 0;
+        }
+
+        several->mids = mids;
+        several->max = max;
+    }
+
+    return ls_query_number(&number, INT64_MIN, INT64_MAX,
+                           &several->mids[several->n++])
+           == GOIM_OK;
+}
+
+
+static int
+ls_push_v1_text(void *data, const char *text, size_t len)
+{
+    ls_push_v1_several_t  *several = data;
+
+    if (several->member == LS_PUSH_V1_U && several->depth > 1) {
+        return ls_push_v1_add_mid(several, text, len);
+    }
+
+    return ls_push_v1_other(several);
+}
+
+
+static int
+ls_push_v1_open(ls_push_v1_several_t *several)
+{
+    return several->depth++ < LS_PUSH_V1_DEPTH;
+}
+
+
+static int
+ls_push_v1_open_map(void *data)
+{
+    ls_push_v1_several_t  *several = data;
+
+    return several->member != LS_PUSH_V1_U && ls_push_v1_open(several);
+}
+
+
+static int
+ls_push_v1_open_array(void *data)
+{
+    ls_push_v1_several_t  *several = data;
+
+    if (several->depth == 0
+        || (several->member == LS_PUSH_V1_U && several->depth > 1))
+    {
+        return 0;
+    }
+
+    if (several->member == LS_PUSH_V1_U) {
+        several->has_u = 1;
+        several->n = 0;
+    }
+
+    return ls_push_v1_open(several);
 }
 
 
 static int
 ls_push_v1_close(void *data)
 {
-    ((ls_push_v1_span_t *) data)->depth--;
+    ls_push_v1_several_t  *several = data;
 
-    return ls_push_v1_end(data);
+    several->depth--;
+
+    return ls_push_v1_end(several);
 }
 
 
 static int
 ls_push_v1_key(void *data, const unsigned char *name, size_t len)
 {
-    ls_push_v1_span_t  *span = data;
+    ls_push_v1_several_t  *several = data;
 
-    if (span->depth == 1 && len == 1 && (*name | 0x20) == 'm') {
-        span->in_m = 1;
-        span->start = yajl_get_bytes_consumed(span->yajl);
-        span->end = 0;
+    if (several->depth > 1 || len != 1) {
+        return 1;
+    }
+
+    if ((*name | 0x20) == 'm') {
+        several->member = LS_PUSH_V1_M;
+        several->start = yajl_get_bytes_consumed(several->yajl);
+
+    } else if ((*name | 0x20) == 'u') {
+        several->member = LS_PUSH_V1_U;
     }
 
     return 1;
 }
 
 
-/* GOIM_INVALID: no JSON, or no "m" in it. */
+/* GOIM_INVALID: no JSON, or "m" or "u" is not as it should be. */
 static int
-ls_push_v1_message(goim_str_t body, goim_str_t *message)
+ls_push_v1_parse(ls_push_v1_several_t *several, goim_str_t body)
 {
-    int                 rc;
-    ls_push_v1_span_t   span;
+    int  rc;
 
     static const yajl_callbacks  callbacks = {
         ls_push_v1_null, ls_push_v1_boolean, NULL, NULL, ls_push_v1_text,
-        ls_push_v1_string, ls_push_v1_open, ls_push_v1_key, ls_push_v1_close,
-        ls_push_v1_open, ls_push_v1_close
+        ls_push_v1_string, ls_push_v1_open_map, ls_push_v1_key,
+        ls_push_v1_close, ls_push_v1_open_array, ls_push_v1_close
     };
 
-    memset(&span, 0, sizeof(ls_push_v1_span_t));
+    memset(several, 0, sizeof(ls_push_v1_several_t));
 
-    span.yajl = yajl_alloc(&callbacks, NULL, &span);
-    if (span.yajl == NULL) {
+    if (body.len == 0) {
+        return GOIM_INVALID;
+    }
+
+    rc = ls_yajl_parse(&callbacks, several, &several->yajl, body.data,
+                       body.len);
+
+    if (several->nomem) {
         return GOIM_NOMEM;
     }
 
-    rc = yajl_parse(span.yajl, body.data, body.len) == yajl_status_ok
-         && yajl_complete_parse(span.yajl) == yajl_status_ok && span.end
-         ? GOIM_OK : GOIM_INVALID;
-
-    yajl_free(span.yajl);
-
-    if (rc == GOIM_OK) {
-        message->data = body.data + span.start;
-        message->len = span.end - span.start;
-
-        while (message->len && strchr(" \t\r\n:", *message->data)) {
-            message->data++;
-            message->len--;
-        }
+    if (rc == GOIM_OK && (several->end == 0 || !several->has_u)) {
+        return GOIM_INVALID;
     }
 
     return rc;
 }
 
 
-/* The numbers of "u", malloc'ed. */
-static int
-ls_push_v1_uids(yajl_val tree, int64_t **mids, size_t *n)
-{
-    size_t       i;
-    yajl_val     u;
-    const char  *path[] = { "u", NULL };
-
-    u = yajl_tree_get(tree, path, yajl_t_array);
-    if (u == NULL) {
-        return GOIM_INVALID;
-    }
-
-    *n = YAJL_GET_ARRAY(u)->len;
-
-    *mids = malloc((*n + 1) * sizeof(int64_t));
-    if (*mids == NULL) {
-        return GOIM_NOMEM;
-    }
-
-    for (i = 0; i < *n; i++) {
-        if (!YAJL_IS_INTEGER(YAJL_GET_ARRAY(u)->values[i])) {
-            return GOIM_INVALID;
-        }
-
-        (*mids)[i] = YAJL_GET_INTEGER(YAJL_GET_ARRAY(u)->values[i]);
-    }
-
-    return GOIM_OK;
-}
-
-
 void
 ls_push_v1_several(ls_call_t *call)
 {
-    int          rc;
-    char        *copy, error[64];
-    size_t       n;
-    int64_t     *mids;
-    yajl_val     tree;
-    goim_str_t   body, message;
+    int                    rc;
+    goim_str_t             body, message;
+    ls_push_v1_several_t   several;
 
     body = ls_call_body(call);
-    rc = body.len ? ls_push_v1_message(body, &message) : GOIM_INVALID;
+    rc = ls_push_v1_parse(&several, body);
 
     if (rc != GOIM_OK) {
         ls_push_v1_result(call, rc);
-        return;
-    }
-
-    mids = NULL;
-    tree = NULL;
-
-    copy = strndup((const char *) body.data, body.len);
-
-    if (copy) {
-        tree = yajl_tree_parse(copy, error, sizeof(error));
-        free(copy);
-    }
-
-    rc = tree ? ls_push_v1_uids(tree, &mids, &n) : GOIM_INVALID;
-    yajl_tree_free(tree);
-
-    if (rc == GOIM_OK) {
-        ls_push_to_mids(call, call->ls->conf->v1_op, mids, n, message,
-                        ls_push_v1_answer);
 
     } else {
-        ls_push_v1_result(call, rc);
+        message.data = body.data + several.start;
+        message.len = several.end - several.start;
+
+        while (message.len && strchr(" \t\r\n:", *message.data)) {
+            message.data++;
+            message.len--;
+        }
+
+        ls_push_to_mids(call, call->ls->conf->v1_op, several.mids, several.n,
+                        message, ls_push_v1_answer);
     }
 
-    free(mids);
+    free(several.mids);
 }

@@ -1,28 +1,20 @@
 /*
- * Parses tokens with yajl; see ls_token.h.  yajl's own memory is one that goes
- * at once: it does not look whether it got any.
+ * Parses tokens with yajl; see ls_token.h.
  */
 
 #include <errno.h>
-#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include <yajl/yajl_parse.h>
-
-#include "goim_push_memory.h"
 #include "goim_room_name.h"
 #include "ls_report.h"
 #include "ls_token.h"
+#include "ls_yajl.h"
 
 
-/* nesting in unknown members: yajl keeps a stack of its own for it */
-#define LS_TOKEN_DEPTH    32
-
-#define LS_TOKEN_DIGITS   24    /* more than 64 bits have */
-#define LS_TOKEN_MEMORY   2048  /* what yajl needs for a common token */
-#define LS_TOKEN_ALIGN    _Alignof(max_align_t)
+#define LS_TOKEN_DEPTH   32  /* nesting in unknown members */
+#define LS_TOKEN_DIGITS  24  /* more than 64 bits have */
 
 
 typedef enum {
@@ -37,13 +29,11 @@ typedef enum {
 
 
 typedef struct {
-    ls_token_t          *token;
-    goim_push_memory_t  *memory;
-    int                  rc;      /* why we ended the parsing, else GOIM_OK */
-    const char          *why;
-    ls_token_member_e    member;  /* the object's, whose value comes */
-    unsigned             depth;   /* 1 in the object, 2 in accepts */
-    jmp_buf              nomem;
+    ls_token_t         *token;
+    int                 rc;      /* why we ended the parsing, else GOIM_OK */
+    const char         *why;
+    ls_token_member_e   member;  /* the object's, whose value comes */
+    unsigned            depth;   /* 1 in the object, 2 in accepts */
 } ls_token_reader_t;
 
 
@@ -63,51 +53,6 @@ static const struct {
 
 #define LS_TOKEN_MEMBERS                                                      \
     (sizeof(ls_token_members) / sizeof(ls_token_members[0]))
-
-
-/* --- yajl's memory: each piece follows its size, for realloc */
-
-/* Never returns NULL: yajl would use it.  It jumps out of yajl instead. */
-static void *
-ls_token_malloc(void *ctx, size_t size)
-{
-    uint8_t            *p;
-    ls_token_reader_t  *rd = ctx;
-
-    p = goim_push_memory_alloc(rd->memory, LS_TOKEN_ALIGN + size);
-    if (p == NULL) {
-        longjmp(rd->nomem, 1);
-    }
-
-    memcpy(p, &size, sizeof(size_t));
-
-    return p + LS_TOKEN_ALIGN;
-}
-
-
-static void *
-ls_token_realloc(void *ctx, void *old, size_t size)
-{
-    void    *p;
-    size_t   old_size;
-
-    p = ls_token_malloc(ctx, size);
-
-    if (old) {
-        memcpy(&old_size, (uint8_t *) old - LS_TOKEN_ALIGN, sizeof(size_t));
-        memcpy(p, old, old_size < size ? old_size : size);
-    }
-
-    return p;
-}
-
-
-static void
-ls_token_free(void *ctx, void *p)
-{
-    (void) ctx;
-    (void) p;
-}
 
 
 /* --- values; what is returned tells yajl whether to go on */
@@ -398,36 +343,21 @@ static const yajl_callbacks  ls_token_callbacks = {
 };
 
 
+/* yajl takes a bare value as well; it would end in no object. */
 static int
-ls_token_read(ls_token_reader_t *rd, const uint8_t *text, size_t len)
+ls_token_is_object(const uint8_t *text, size_t len)
 {
-    size_t             i;
-    yajl_handle        yajl;
-    yajl_alloc_funcs   memory = {
-        ls_token_malloc, ls_token_realloc, ls_token_free, rd
-    };
+    size_t  i;
 
-    /* yajl takes a bare value as well; it would end in no object */
-
-    for (i = 0; i < len && strchr(" \t\r\n", text[i]) && text[i]; i++) {
-        /* void */
+    for (i = 0; i < len; i++) {
+        if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r'
+            && text[i] != '\n')
+        {
+            return text[i] == '{';
+        }
     }
 
-    rd->why = "it is no JSON object";
-
-    if (i == len || text[i] != '{') {
-        return GOIM_INVALID;
-    }
-
-    yajl = yajl_alloc(&ls_token_callbacks, &memory, rd);
-
-    if (yajl_parse(yajl, text, len) != yajl_status_ok
-        || yajl_complete_parse(yajl) != yajl_status_ok)
-    {
-        return rd->rc == GOIM_OK ? GOIM_INVALID : rd->rc;
-    }
-
-    return GOIM_OK;
+    return 0;
 }
 
 
@@ -435,8 +365,9 @@ int
 ls_token_parse(ls_token_t *token, const uint8_t *text, size_t len,
     const char **why)
 {
-    int                rc;
-    ls_token_reader_t  rd;
+    int                 rc;
+    yajl_handle         yajl;
+    ls_token_reader_t   rd;
 
     memset(token, 0, sizeof(ls_token_t));
 
@@ -447,22 +378,24 @@ ls_token_parse(ls_token_t *token, const uint8_t *text, size_t len,
 
     memset(&rd, 0, sizeof(ls_token_reader_t));
     rd.token = token;
+    rd.why = "it is no JSON object";
 
-    rd.memory = goim_push_memory_create(LS_TOKEN_MEMORY);
-    if (rd.memory == NULL) {
-        return GOIM_NOMEM;
+    rc = ls_token_is_object(text, len)
+         ? ls_yajl_parse(&ls_token_callbacks, &rd, &yajl, text, len)
+         : GOIM_INVALID;
+
+    if (rc == GOIM_OK) {
+        return GOIM_OK;
     }
 
-    rc = setjmp(rd.nomem) == 0 ? ls_token_read(&rd, text, len) : GOIM_NOMEM;
+    ls_token_done(token);
 
-    goim_push_memory_destroy(rd.memory);
+    if (rd.rc != GOIM_OK) {
+        rc = rd.rc;
+    }
 
     if (rc == GOIM_INVALID) {
         *why = rd.why;
-    }
-
-    if (rc != GOIM_OK) {
-        ls_token_done(token);
     }
 
     return rc;
