@@ -22,7 +22,7 @@ typedef struct {
     ls_conf_t           *conf;      /* may change with SIGHUP */
     struct ls_http_s    *http;
     struct ls_producer_s *producer;
-    ls_session_t        *session;
+    ls_session_t        *session;   /* NULL: in the end */
     struct ls_online_s  *online;
     uint64_t             started_ms;  /* since 1970 */
     int                  stopping;    /* SIGTERM: nothing new is taken */

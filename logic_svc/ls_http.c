@@ -276,6 +276,10 @@ ls_http_find(struct evhttp_request *req)
 static int
 ls_http_is_busy(ls_http_t *http, const ls_http_route_t *route)
 {
+    if (http->ls->session == NULL) {
+        return 1;
+    }
+
     if (route->handler == ls_health || route->handler == ls_metrics) {
         return 0;
     }

@@ -389,7 +389,11 @@ ls_main_begin(ls_t *ls)
 }
 
 
-/* Whatever waits still is told that it is over, and answers its call. */
+/*
+ * Whatever waits still is told that it is over, and answers its call.  The
+ * answers need the event loop once more, which may have other things to do:
+ * they see that the store is gone.
+ */
 static void
 ls_main_end(ls_t *ls)
 {
@@ -397,9 +401,11 @@ ls_main_end(ls_t *ls)
 
     if (ls->session) {
         ls_session_destroy(ls->session);
+        ls->session = NULL;
     }
 
     ls_producer_destroy(ls->producer);
+    ls->producer = NULL;
 
     if (ls->http) {
         (void) event_base_loop(ls->base, EVLOOP_NONBLOCK);

@@ -233,6 +233,10 @@ ls_online_turn(evutil_socket_t fd, short what, void *data)
     (void) fd;
     (void) what;
 
+    if (o->ls->session == NULL) {
+        return;
+    }
+
     o->turn++;
     o->started_us = goim_time_us();
     o->broken = 0;
