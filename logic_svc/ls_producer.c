@@ -52,6 +52,7 @@ struct ls_producer_s {
     int                   pipe[2];     /* wakes the loop, never blocks */
     struct event         *event;
     ls_producer_asker_t   asker;
+    int                   asked;       /* at least once */
     ls_producer_stats_t   stats;
     goim_log_causes_t     causes;
     goim_log_limit_t      memory_limit;
@@ -426,6 +427,13 @@ ls_producer_event(evutil_socket_t fd, short what, void *data)
     }
 
     ls_producer_take_answer(p);
+
+    /* librdkafka may not look for a broker before there is a push for it */
+
+    if (!p->asked) {
+        p->asked = 1;
+        ls_producer_suspect(p);
+    }
 }
 
 
@@ -465,6 +473,7 @@ ls_producer_create(ls_t *ls, int *code)
     *code = ls_producer_open_kafka(p);
 
     if (*code == GOIM_OK) {
+        ls_producer_wake(p);
         return p;
     }
 
