@@ -370,7 +370,8 @@ test_conf_mistakes_are_named_with_file_and_line(void **state)
         { "[kafka]\nbrokers = a\nbootstrap.servers = b\n",
           ":3: \"bootstrap.servers\" in [kafka]: it is set in line 2" },
         { "[session]\nstore = file\n", "it must be redis, or memory" },
-        { "[redis]\nservers = a\tb\n", ":2: \"servers\" in [redis]" },
+        { "[redis]\nservers = a:x\n",
+          ":2: \"servers\" in [redis] can't be \"a:x\": it must be" },
         { "[auth]\nmode = none\n", "it must be anonymous" },
         { "[auth]\njwt_alg = none\n", ":2: \"jwt_alg\" in [auth] can't be "
           "\"none\": it must be HS256" },
