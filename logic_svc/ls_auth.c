@@ -87,19 +87,19 @@ ls_auth_fail(ls_auth_t *la, int status, int code, const char *message)
 }
 
 
-static void
+static int
 ls_auth_add_accepts(ls_auth_t *la)
 {
     char    *text, *p;
     size_t   i;
 
     if (la->token.naccepts == 0) {
-        return;
+        return GOIM_OK;
     }
 
     text = malloc(la->token.naccepts * sizeof("-2147483648,"));
     if (text == NULL) {
-        return;
+        return GOIM_NOMEM;
     }
 
     for (p = text, i = 0; i < la->token.naccepts; i++) {
@@ -108,6 +108,8 @@ ls_auth_add_accepts(ls_auth_t *la)
 
     ls_call_add_header(la->call, "X-Goim-Accepts", text);
     free(text);
+
+    return GOIM_OK;
 }
 
 
@@ -118,6 +120,11 @@ ls_auth_accept(ls_auth_t *la)
     ls_call_t  *call = la->call;
     ls_conf_t  *conf = call->ls->conf;
 
+    if (ls_auth_add_accepts(la) != GOIM_OK) {
+        ls_auth_fail(la, 503, LS_CODE_SERVER, "no memory");
+        return;
+    }
+
     snprintf(text, sizeof(text), "%lld", (long long) la->token.mid);
     ls_call_add_header(call, "X-Goim-Mid", text);
     ls_call_add_header(call, "X-Goim-Key", la->token.key);
@@ -126,8 +133,6 @@ ls_auth_accept(ls_auth_t *la)
     if (la->token.room) {
         ls_call_add_header(call, "X-Goim-Room", la->token.room);
     }
-
-    ls_auth_add_accepts(la);
 
     snprintf(text, sizeof(text), "%llu", (unsigned long long)
              (conf->heartbeat_ms * conf->heartbeat_max / 1000));

@@ -68,8 +68,8 @@ typedef struct {
 /*
  * Lines whose first field is unknown are skipped.  GOIM_INVALID: more than
  * LS_REPORT_MAX bytes, no "session" line at its head, another version, or a
- * malformed line; *why is then a static sentence.  GOIM_NOMEM.  On GOIM_OK the caller frees with
- * ls_report_done(); text is not needed any more.
+ * malformed line; *why is then a static sentence.  GOIM_NOMEM.  On GOIM_OK the
+ * caller frees with ls_report_done(); text is not needed any more.
  */
 GOIM_MUSTCHECK int ls_report_parse(ls_report_t *report, const uint8_t *text,
     size_t len, const char **why);
