@@ -8,7 +8,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 2 * 25;
+use Test::Goim tests => 2 * 27 + 1;
 
 my $goim = Test::Goim->new(nginx => 0, kafka => 0, auth => 0)->start;
 my $redis = $goim->add_redis->start;
@@ -65,6 +65,11 @@ for my $kind ('Redis', 'memory') {
     $report->("s1 0 ${e}2 partial 1",
               ['connect e1 k1 1 tcp 10.0.0.3 2000'],
               'ok k1@s1!e1', 'a later one begins');
+    $report->("s1 0 ${e}2 partial 1", ['room r://1 1'], 'ok',
+              'and tells of a room');
+    $is->('online', 'ok room:r://1=3 room:r://2=1 s1=2/3 s2=1/1',
+          'that counts once, others still from the earlier one')
+        if $kind eq 'Redis';
     $is->('keys k1 k2 k3', 'ok k1@s1 k2@s1 k3@s1',
           'sessions of the earlier one are still there');
     $report->("s1 0 ${e}2 complete 1", ['renew e1 k1 1', 'room r://1 1'],
@@ -89,6 +94,7 @@ for my $kind ('Redis', 'memory') {
     $report->("s1 9 ${e}2 complete 0", [], 'ok', 'and gone');
     $soon->('keys z1 j1', 'ok z1@ j1@s1',
             'connections that both epochs have told of stay');
+    $is->('mids 1', 'ok i1@s2 j1@s1 k1@s1', 'also their members');
 
     # the last report
     $report->("s1 1 ${e}2 last 0", ['disconnect d1 j1 1 client'], 'ok',

@@ -8,7 +8,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 2 * 28;
+use Test::Goim tests => 2 * 28 + 2;
 
 my $goim = Test::Goim->new(nginx => 0, kafka => 0, auth => 0)->start;
 my $redis = $goim->add_redis->start;
@@ -81,3 +81,14 @@ for my $kind ('Redis', 'memory') {
               'one that is not known is renewed');
     $is->('keys n', 'ok n@s1', 'and there again');
 }
+
+# two goim-logic at once: the other's younger connection has its member already
+# when ours, which was first with the key, comes to it
+my $store = $goim->add_store(servers => [$redis])->ready;
+my $until = (time + 1000) . '000';
+$redis->command('HSET', 'mid_20', 'r', 's2');
+$redis->command('HSET', 'goim:mid:20', 'r', "2000 5 $until r2");
+$store->ask('connect r 20 s1 r1 1000');
+is($store->ask('mids 20'), 'ok r@s2', 'a member keeps the younger connection');
+$store->report('s1 0 10 complete 0', 'disconnect r1 r 20 client');
+is($store->ask('mids 20'), 'ok r@s2', 'when the older one ends, too');
