@@ -3,6 +3,9 @@
 #   make                    the nginx module, goim-job and goim-logic
 #   make NGINX_SRC=dir      the module for that nginx source tree (1.22 or newer)
 #   make WS_ECHO=1          the module as an echo, for conformance suites
+#   make demo               sets itself up and runs all of it on loopback
+#   make demo KAFKA=host:port REDIS=host:port
+#                           the same with a Kafka and a Redis that are there
 #   make test               sets itself up, builds all, runs all tests
 #   make test-long          the long runs as well
 #   make setup              installs what is missing (Debian 12; root or sudo)
@@ -51,7 +54,7 @@ ifndef V
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all clean lint setup test test-long test-tools unit-tests nginx-san fuzz
+.PHONY: all clean demo lint setup test test-long test-tools unit-tests nginx-san fuzz
 
 # the echo has a folder of its own, and is in no package
 ifeq ($(WS_ECHO),1)
@@ -134,6 +137,15 @@ $(B)/echo/ngx_http_goim_module.so: $(MODULE_SRC)
 	echo '  MODULE  $@'
 	GOIM_MODULE_CFLAGS=-DNGX_GOIM_WS_ECHO=1 \
 		t/tools/build_module.sh "$(NGINX_SRC)" $(B)/echo/nginx-src $@
+
+
+# everything on one host, in the foreground
+
+demo:
+	t/tools/setup.sh demo
+	$(MAKE) --no-print-directory $(B)/ngx_http_goim_module.so \
+		$(B)/goim-job $(B)/goim-logic $(B)/t/mock_kafka
+	exec conf/demo/demo.pl
 
 
 # tests; those of the daemons' pure parts link all objects but main

@@ -1,19 +1,27 @@
 #!/bin/bash
 # Installs the Debian 12 packages that building and testing need, as root or
 # through sudo; does nothing when all are there.
+#
+#   setup.sh [demo]
+#
+# With "demo" only those that "make demo" needs.
 set -euo pipefail
 
 packages=(
-    build-essential dpkg-dev pkg-config
-    nginx nginx-dev libnginx-mod-stream
-    libnginx-mod-http-ndk libnginx-mod-http-lua libnginx-mod-http-js
+    build-essential dpkg-dev pkg-config perl
+    nginx nginx-dev
     librdkafka-dev libprotobuf-c-dev protobuf-c-compiler libyajl-dev
     libinih-dev libsystemd-dev libevent-dev libhiredis-dev uthash-dev
-    libjwt-dev redis-server
-    libcmocka-dev perl clang libclang-rt-14-dev clang-format-14
-    kcat default-jre-headless maven
-    libpcre2-dev zlib1g-dev libssl-dev
+    libjwt-dev libpcre2-dev zlib1g-dev libssl-dev
+    curl kcat
+)
+[[ ${1:-} == demo ]] || packages+=(
+    libnginx-mod-stream
+    libnginx-mod-http-ndk libnginx-mod-http-lua libnginx-mod-http-js
+    libcmocka-dev clang libclang-rt-14-dev clang-format-14
+    redis-server default-jre-headless maven
     nodejs node-ws node-typescript chromium
+    systemd
 )
 
 missing=()
