@@ -90,6 +90,7 @@ ls_auth_fail(ls_auth_t *la, int status, int code, const char *message)
 static int
 ls_auth_add_accepts(ls_auth_t *la)
 {
+    int      rc;
     char    *text, *p;
     size_t   i;
 
@@ -106,37 +107,58 @@ ls_auth_add_accepts(ls_auth_t *la)
         p += sprintf(p, "%s%d", i ? "," : "", (int) la->token.accepts[i]);
     }
 
-    ls_call_add_header(la->call, "X-Goim-Accepts", text);
+    rc = ls_call_add_header(la->call, "X-Goim-Accepts", text);
     free(text);
 
-    return GOIM_OK;
+    return rc;
+}
+
+
+/* Who it is; without one of them it would be somebody else. */
+static int
+ls_auth_add_identity(ls_auth_t *la)
+{
+    size_t      i;
+    char        mid[32], heartbeat[32];
+    ls_conf_t  *conf = la->call->ls->conf;
+
+    const struct {
+        const char  *name;
+        const char  *value;
+    } headers[] = {
+        { "X-Goim-Mid", mid },
+        { "X-Goim-Key", la->token.key },
+        { "X-Goim-Conn", la->conn },
+        { "X-Goim-Room", la->token.room },
+        { "X-Goim-Heartbeat", heartbeat },
+    };
+
+    snprintf(mid, sizeof(mid), "%lld", (long long) la->token.mid);
+    snprintf(heartbeat, sizeof(heartbeat), "%llu", (unsigned long long)
+             (conf->heartbeat_ms * conf->heartbeat_max / 1000));
+
+    for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+        if (headers[i].value
+            && ls_call_add_header(la->call, headers[i].name, headers[i].value)
+               != GOIM_OK)
+        {
+            return GOIM_NOMEM;
+        }
+    }
+
+    return ls_auth_add_accepts(la);
 }
 
 
 static void
 ls_auth_accept(ls_auth_t *la)
 {
-    char        text[32];
     ls_call_t  *call = la->call;
-    ls_conf_t  *conf = call->ls->conf;
 
-    if (ls_auth_add_accepts(la) != GOIM_OK) {
+    if (ls_auth_add_identity(la) != GOIM_OK) {
         ls_auth_fail(la, 503, LS_CODE_SERVER, "no memory");
         return;
     }
-
-    snprintf(text, sizeof(text), "%lld", (long long) la->token.mid);
-    ls_call_add_header(call, "X-Goim-Mid", text);
-    ls_call_add_header(call, "X-Goim-Key", la->token.key);
-    ls_call_add_header(call, "X-Goim-Conn", la->conn);
-
-    if (la->token.room) {
-        ls_call_add_header(call, "X-Goim-Room", la->token.room);
-    }
-
-    snprintf(text, sizeof(text), "%llu", (unsigned long long)
-             (conf->heartbeat_ms * conf->heartbeat_max / 1000));
-    ls_call_add_header(call, "X-Goim-Heartbeat", text);
 
     ls_auth_free(la);
     ls_call_reply(call, 200, LS_HTTP_JSON, NULL);

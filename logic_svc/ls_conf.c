@@ -15,6 +15,7 @@
 
 #define LS_CONF_TOPIC      "goim-push-topic"
 #define LS_CONF_TOPIC_LEN  249
+#define LS_CONF_NAME_LEN   255  /* of a host: RFC 1035, 2.3.4 */
 
 
 /* An HTTP body of more can't become a Kafka message anyhow. */
@@ -60,8 +61,8 @@ ls_conf_add_listen(ls_conf_t *conf, const char *value, size_t len)
 
     static const char  wanted[] =
         "it must be a list of address:port with commas between, for example "
-        "127.0.0.1:3111 or [::1]:3111; without an address, :3111, all of "
-        "them";
+        "127.0.0.1:3111 or [::1]:3111; without an address, :3111, all "
+        "of IPv4";
 
     for (colon = value + len; colon > value && *colon != ':'; colon--) {
         /* void */
@@ -559,6 +560,10 @@ ls_conf_set_domain(void *data, const char *value)
 static const char *
 ls_conf_set_host_domain(void *data, const char *value)
 {
+    if (strlen(value) > LS_CONF_NAME_LEN) {
+        return "it must have at most 255 bytes";
+    }
+
     return ls_conf_text(&((ls_conf_t *) data)->host_domain, value);
 }
 
@@ -864,6 +869,11 @@ ls_conf_complete(goim_conf_reader_t *rd, void *data)
     {
         goim_conf_error(rd, 0, "\"jwt_key\" in [auth] is missing: a file with "
                         "the key that tokens are signed with");
+    }
+
+    if (conf->jwt_key && !ls_jwt_fits(conf) && goim_conf_errors(rd) == 0) {
+        goim_conf_error(rd, 0, "\"jwt_key\" in [auth] must be a public key in "
+                        "PEM for the algorithm of \"jwt_alg\"");
     }
 
     if (conf->heartbeat_ms * conf->heartbeat_max > LS_CONF_HEARTBEAT_MS) {

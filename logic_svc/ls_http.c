@@ -93,10 +93,13 @@ static void
 ls_call_send(ls_call_t *call, int status, int code, const char *type,
     struct evbuffer *body)
 {
-    ls_call_add_header(call, "Content-Type", type);
+    struct evkeyvalq  *headers;
+
+    headers = evhttp_request_get_output_headers(call->req);
+    (void) evhttp_add_header(headers, "Content-Type", type);
 
     if (call->ls->stopping) {
-        ls_call_add_header(call, "Connection", "close");
+        (void) evhttp_add_header(headers, "Connection", "close");
     }
 
     ls_call_count(call, status, code);
@@ -214,11 +217,12 @@ ls_call_header(ls_call_t *call, const char *name)
 }
 
 
-void
+int
 ls_call_add_header(ls_call_t *call, const char *name, const char *value)
 {
-    (void) evhttp_add_header(evhttp_request_get_output_headers(call->req),
-                             name, value);
+    return evhttp_add_header(evhttp_request_get_output_headers(call->req),
+                             name, value)
+           == 0 ? GOIM_OK : GOIM_NOMEM;
 }
 
 

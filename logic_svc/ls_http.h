@@ -81,8 +81,9 @@ goim_str_t ls_call_body(ls_call_t *call);
 /* A request header; "" if there is none. */
 const char *ls_call_header(ls_call_t *call, const char *name);
 
-/* A header of the answer.  Values must not have control characters. */
-void ls_call_add_header(ls_call_t *call, const char *name, const char *value);
+/* A header of the answer.  GOIM_NOMEM, or the value has line breaks. */
+GOIM_MUSTCHECK int ls_call_add_header(ls_call_t *call, const char *name,
+    const char *value);
 
 /* Any answer; body may be NULL.  It is emptied. */
 void ls_call_reply(ls_call_t *call, int status, const char *type,

@@ -45,6 +45,25 @@ ls_jwt_alg(const char *name)
 }
 
 
+int
+ls_jwt_fits(const ls_conf_t *conf)
+{
+    static const char  pem[] = "-----BEGIN ";
+
+    switch (conf->jwt_alg) {
+
+    case JWT_ALG_HS256:
+    case JWT_ALG_HS384:
+    case JWT_ALG_HS512:
+        return 1;
+
+    default:
+        return conf->jwt_key_len > sizeof(pem) - 1
+               && memcmp(conf->jwt_key, pem, sizeof(pem) - 1) == 0;
+    }
+}
+
+
 /* A date claim; GOIM_INVALID: it is no number. */
 static int
 ls_jwt_date(jwt_t *jwt, const char *claim, long missing, long *date)

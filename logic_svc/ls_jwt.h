@@ -18,6 +18,12 @@ int ls_jwt_is(const uint8_t *text, size_t len);
 int ls_jwt_alg(const char *name);
 
 /*
+ * Whether the key of the settings is of the kind that their algorithm needs:
+ * a PEM for all but HS256, HS384 and HS512.
+ */
+int ls_jwt_fits(const ls_conf_t *conf);
+
+/*
  * Takes who the bearer is from the claims of token->jwt: mid and key (0 and
  * NULL if they claim none), room and accepts if they claim any.  GOIM_INVALID:
  * it is not signed with the key of the settings by their algorithm, not valid
