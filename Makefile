@@ -222,8 +222,7 @@ test: setup
 test-long: test
 	GOIM_TEST_LONG=1 t/tools/run_tests.sh t/long
 
-# fuzz targets: clang's libFuzzer; ls_x_fuzz.c has logic_svc/ls_x.c with it,
-# and ls_yajl.c
+# fuzz targets: clang's libFuzzer; ls_x_fuzz.c has logic_svc/ls_x.c with it
 
 FUZZ_BIN     := $(FUZZ_SRC:t/fuzz/%.c=$(B)/fuzz/%)
 
@@ -232,7 +231,7 @@ $(B)/fuzz/%: t/fuzz/%.c $(LIB_SRC) $(LOGIC_SRC) $(HEADERS) $(PB)
 	clang -g -O1 -std=gnu11 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -Ilibgoim -Ilogic_svc \
 		-I$(B)/gen -o $@ $< $(wildcard logic_svc/$(*:%_fuzz=%).c) \
-		logic_svc/ls_yajl.c $(LIB_SRC) $(B)/gen/goim_push.pb-c.c $(DAEMON_LIBS)
+		$(LIB_SRC) $(B)/gen/goim_push.pb-c.c $(DAEMON_LIBS)
 
 fuzz: $(FUZZ_BIN)
 	for f in $(FUZZ_BIN); do \

@@ -3,7 +3,6 @@
  */
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "goim_log.h"
+#include "goim_options.h"
 #include "goim_time.h"
 #include "jw_assign.h"
 #include "jw_channel.h"
@@ -21,10 +21,6 @@
 
 
 #define JW_MAIN_VERSION  "0.1.0"
-
-#define JW_MAIN_OK       0
-#define JW_MAIN_RUNTIME  1
-#define JW_MAIN_USAGE    2
 
 #define JW_MAIN_LOOK_US        100000  /* generations, free lanes */
 #define JW_MAIN_NOTE_US        100000  /* what may be committed */
@@ -37,6 +33,7 @@
 #define JW_MAIN_END_S          1
 
 #define JW_MAIN_STATUS_LEN     128
+#define JW_MAIN_VERSION_LEN    128
 
 
 typedef struct {
@@ -52,12 +49,6 @@ typedef struct {
     uint64_t        watchdog_us;  /* 0: systemd asks for none */
     char            status[JW_MAIN_STATUS_LEN];
 } jw_main_t;
-
-
-typedef struct {
-    const char  *file;
-    int          check;
-} jw_main_options_t;
 
 
 /* Set by signals, read by the loop. */
@@ -86,7 +77,7 @@ jw_main_alarm(int number)
 {
     (void) number;
 
-    _exit(JW_MAIN_OK);
+    _exit(GOIM_EXIT_OK);
 }
 
 
@@ -120,81 +111,6 @@ jw_main_set_signals(const goim_log_t *log)
     }
 
     return GOIM_OK;
-}
-
-
-static void
-jw_main_usage(FILE *out)
-{
-    fprintf(out,
-            "usage: goim-job [-c file] [--check]\n"
-            "\n"
-            "Consumes Kafka and writes each message once into the channel\n"
-            "that all nginx workers of this host read.\n"
-            "\n"
-            "  -c, --config file  the settings, default %s\n"
-            "  -t, --check        test the settings and exit\n"
-            "  -V, --version      print the version and exit\n"
-            "  -h, --help         print this and exit\n"
-            "\n"
-            "Signals: TERM and INT stop, HUP reads the settings again.\n"
-            "Exit codes: 0 stopped or tested, 1 can't run, 2 wrong usage or\n"
-            "settings.\n",
-            JW_CONF_FILE);
-}
-
-
-/* Returns -1 to go on, else the exit code. */
-static int
-jw_main_options(jw_main_options_t *o, int argc, char **argv)
-{
-    int  option;
-
-    static const struct option  options[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "check", no_argument, NULL, 't' },
-        { "version", no_argument, NULL, 'V' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 }
-    };
-
-    o->file = JW_CONF_FILE;
-    o->check = 0;
-
-    while ((option = getopt_long(argc, argv, "c:tVh", options, NULL)) != -1) {
-        switch (option) {
-
-        case 'c':
-            o->file = optarg;
-            break;
-
-        case 't':
-            o->check = 1;
-            break;
-
-        case 'V':
-            printf("goim-job %s (channel layout %d, librdkafka %s)\n",
-                   JW_MAIN_VERSION, GOIM_CHANNEL_LAYOUT,
-                   rd_kafka_version_str());
-            return JW_MAIN_OK;
-
-        case 'h':
-            jw_main_usage(stdout);
-            return JW_MAIN_OK;
-
-        default:
-            jw_main_usage(stderr);
-            return JW_MAIN_USAGE;
-        }
-    }
-
-    if (optind < argc) {
-        fprintf(stderr, "goim-job: \"%s\" is not an option\n", argv[optind]);
-        jw_main_usage(stderr);
-        return JW_MAIN_USAGE;
-    }
-
-    return -1;
 }
 
 
@@ -413,7 +329,7 @@ jw_main_begin(jw_main_t *jm)
 
     rc = jw_consumer_create(&jm->consumer, jm->conf, &jm->channel, &jm->log);
     if (rc != GOIM_OK) {
-        return rc == GOIM_INVALID ? JW_MAIN_USAGE : JW_MAIN_RUNTIME;
+        return rc == GOIM_INVALID ? GOIM_EXIT_USAGE : GOIM_EXIT_RUNTIME;
     }
 
     if (jw_channel_init(&jm->channel, jm->conf->channel_path, &jm->log)
@@ -421,14 +337,14 @@ jw_main_begin(jw_main_t *jm)
     {
         goim_log(&jm->log, GOIM_LOG_CRIT, "no memory for the channel");
         jw_consumer_destroy(jm->consumer);
-        return JW_MAIN_RUNTIME;
+        return GOIM_EXIT_RUNTIME;
     }
 
     if (sd_watchdog_enabled(0, &jm->watchdog_us) <= 0) {
         jm->watchdog_us = 0;
     }
 
-    return JW_MAIN_OK;
+    return GOIM_EXIT_OK;
 }
 
 
@@ -438,7 +354,7 @@ jw_main_run(jw_main_t *jm)
     int  code;
 
     code = jw_main_begin(jm);
-    if (code != JW_MAIN_OK) {
+    if (code != GOIM_EXIT_OK) {
         jw_conf_destroy(jm->conf);
         return code;
     }
@@ -457,7 +373,7 @@ jw_main_run(jw_main_t *jm)
 
     jw_main_end(jm);
 
-    return JW_MAIN_OK;
+    return GOIM_EXIT_OK;
 }
 
 
@@ -468,10 +384,10 @@ jw_main_check(jw_main_t *jm)
     int  rc, code;
 
     rc = jw_consumer_create(&jm->consumer, jm->conf, &jm->channel, &jm->log);
-    code = rc == GOIM_INVALID ? JW_MAIN_USAGE : JW_MAIN_RUNTIME;
+    code = rc == GOIM_INVALID ? GOIM_EXIT_USAGE : GOIM_EXIT_RUNTIME;
 
     if (rc == GOIM_OK) {
-        code = JW_MAIN_OK;
+        code = GOIM_EXIT_OK;
         jw_consumer_destroy(jm->consumer);
         fprintf(stderr, "goim-job: the settings in \"%s\" are right\n",
                 jm->conf->file);
@@ -486,11 +402,21 @@ jw_main_check(jw_main_t *jm)
 int
 main(int argc, char **argv)
 {
-    int                code;
-    jw_main_t          jm;
-    jw_main_options_t  options;
+    int             code;
+    char            version[JW_MAIN_VERSION_LEN];
+    jw_main_t       jm;
+    goim_options_t  options = {
+        "goim-job",
+        "Consumes Kafka and writes each message once into the channel\n"
+        "that all nginx workers of this host read.\n",
+        version, JW_CONF_FILE, 0
+    };
 
-    code = jw_main_options(&options, argc, argv);
+    snprintf(version, sizeof(version),
+             JW_MAIN_VERSION " (channel layout %d, librdkafka %s)",
+             GOIM_CHANNEL_LAYOUT, rd_kafka_version_str());
+
+    code = goim_options_take(&options, argc, argv);
     if (code != -1) {
         return code;
     }
@@ -501,12 +427,12 @@ main(int argc, char **argv)
     jm.log.actor = "goim job";
 
     if (jw_main_set_signals(&jm.log) != GOIM_OK) {
-        return JW_MAIN_RUNTIME;
+        return GOIM_EXIT_RUNTIME;
     }
 
     jm.conf = jw_conf_load(options.file, &jm.log);
     if (jm.conf == NULL) {
-        return JW_MAIN_USAGE;
+        return GOIM_EXIT_USAGE;
     }
 
     jm.log.level = jm.conf->log_level;

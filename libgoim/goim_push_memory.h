@@ -1,8 +1,8 @@
 /*
  * The memory behind one decoded push: allocated piece by piece, freed at
  * once.  It is handed to protobuf-c and yajl as their allocator, so that
- * nothing of theirs can leak, whichever way decoding ends.  Besides
- * goim_push*.c, goim-logic uses it for tokens.
+ * nothing of theirs can leak, whichever way decoding ends.  goim-logic
+ * parses tokens in it.
  */
 
 #ifndef GOIM_PUSH_MEMORY_H_INCLUDED

@@ -10,15 +10,13 @@
  * members with one name counts, and unknown members are skipped.
  */
 
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include <yajl/yajl_parse.h>
-
 #include "goim_push_v1.h"
+#include "goim_yajl.h"
 
 
 /* nesting in unknown members: yajl keeps a stack of its own for it */
@@ -40,7 +38,7 @@ typedef enum {
 
 typedef struct {
     goim_push_t            *push;
-    goim_push_memory_t     *memory;
+    goim_yajl_t             json;    /* its memory is the push's */
     const char             *why;     /* NULL: yajl's complaint, not ours */
     goim_push_v1_member_e   member;  /* the object's, whose value comes */
     unsigned                depth;   /* 1 in the object, 2 in subkeys */
@@ -48,7 +46,6 @@ typedef struct {
     int32_t                 server;
     int32_t                 roomid;
     size_t                  keys_max; /* allocated; push->nkeys are used */
-    jmp_buf                 nomem;
 } goim_push_v1_t;
 
 
@@ -95,70 +92,6 @@ goim_push_v1_refuse_type(goim_push_v1_t *v1)
 }
 
 
-/*
- * Never returns NULL: yajl would use it.  Where there is no memory it jumps
- * to goim_push_v1_decode(), out of yajl, whose state lies in the push's
- * memory as well and goes with it.
- */
-
-static void *
-goim_push_v1_alloc(goim_push_v1_t *v1, size_t size)
-{
-    void  *p;
-
-    p = goim_push_memory_alloc(v1->memory, size);
-    if (p == NULL) {
-        longjmp(v1->nomem, 1);
-    }
-
-    return p;
-}
-
-
-/* yajl's allocator: each piece follows its size, for realloc */
-
-#define GOIM_PUSH_V1_SIZE  _Alignof(max_align_t)
-
-
-static void *
-goim_push_v1_yajl_malloc(void *ctx, size_t size)
-{
-    uint8_t  *p;
-
-    p = goim_push_v1_alloc(ctx, GOIM_PUSH_V1_SIZE + size);
-    memcpy(p, &size, sizeof(size_t));
-
-    return p + GOIM_PUSH_V1_SIZE;
-}
-
-
-static void *
-goim_push_v1_yajl_realloc(void *ctx, void *old, size_t size)
-{
-    void    *p;
-    size_t   old_size;
-
-    p = goim_push_v1_yajl_malloc(ctx, size);
-
-    if (old != NULL) {
-        memcpy(&old_size, (uint8_t *) old - GOIM_PUSH_V1_SIZE, sizeof(size_t));
-        memcpy(p, old, old_size < size ? old_size : size);
-    }
-
-    return p;
-}
-
-
-static void
-goim_push_v1_yajl_free(void *ctx, void *p)
-{
-    /* goes with the push's memory */
-
-    (void) ctx;
-    (void) p;
-}
-
-
 static int
 goim_push_v1_base64_value(uint8_t c)
 {
@@ -196,7 +129,7 @@ goim_push_v1_msg(goim_push_v1_t *v1, const uint8_t *text, size_t len)
         padding++;
     }
 
-    body = p = goim_push_v1_alloc(v1, len / 4 * 3);
+    body = p = goim_yajl_alloc(&v1->json, len / 4 * 3);
     bits = 0;
 
     for (i = 0; i < len; i++) {
@@ -256,7 +189,7 @@ goim_push_v1_subkey(goim_push_v1_t *v1, const uint8_t *text, size_t len)
     push = v1->push;
 
     if (push->nkeys == v1->keys_max) {
-        keys = goim_push_v1_alloc(v1, (v1->keys_max * 2 + 8)
+        keys = goim_yajl_alloc(&v1->json, (v1->keys_max * 2 + 8)
                                       * sizeof(goim_str_t));
 
         if (push->nkeys > 0) {
@@ -267,7 +200,7 @@ goim_push_v1_subkey(goim_push_v1_t *v1, const uint8_t *text, size_t len)
         v1->keys_max = v1->keys_max * 2 + 8;
     }
 
-    copy = goim_push_v1_alloc(v1, len);
+    copy = goim_yajl_alloc(&v1->json, len);
     memcpy(copy, text, len);
 
     push->keys[push->nkeys].data = copy;
@@ -489,22 +422,10 @@ static const yajl_callbacks  goim_push_v1_callbacks = {
 static int
 goim_push_v1_parse(goim_push_v1_t *v1, const uint8_t *value, size_t len)
 {
-    yajl_handle       yajl;
-    yajl_alloc_funcs  allocator;
-
-    allocator.malloc = goim_push_v1_yajl_malloc;
-    allocator.realloc = goim_push_v1_yajl_realloc;
-    allocator.free = goim_push_v1_yajl_free;
-    allocator.ctx = v1;
-
-    yajl = yajl_alloc(&goim_push_v1_callbacks, &allocator, v1);
-
     /* keys may hold any bytes, as in a PushMsg */
 
-    (void) yajl_config(yajl, yajl_dont_validate_strings, 1);
-
-    if (yajl_parse(yajl, value, len) != yajl_status_ok
-        || yajl_complete_parse(yajl) != yajl_status_ok)
+    if (goim_yajl_run(&v1->json, &goim_push_v1_callbacks, v1, 1, value, len)
+        != GOIM_OK)
     {
         if (v1->why == NULL) {
             v1->why = "not valid JSON";
@@ -529,7 +450,7 @@ goim_push_v1_set_room(goim_push_v1_t *v1, const char *type)
     size_t   size;
 
     size = strlen(type) + sizeof("://") + GOIM_PUSH_V1_INT;
-    room = goim_push_v1_alloc(v1, size);
+    room = goim_yajl_alloc(&v1->json, size);
 
     v1->push->room.len = (size_t) snprintf(room, size, "%s://%ld", type,
                                            (long) v1->roomid);
@@ -548,7 +469,7 @@ goim_push_v1_set_server(goim_push_v1_t *v1)
         return;
     }
 
-    server = goim_push_v1_alloc(v1, GOIM_PUSH_V1_INT);
+    server = goim_yajl_alloc(&v1->json, GOIM_PUSH_V1_INT);
 
     v1->push->server.len = (size_t) snprintf(server, GOIM_PUSH_V1_INT, "%ld",
                                              (long) v1->server);
@@ -589,9 +510,9 @@ goim_push_v1_decode(goim_push_t *push, goim_push_memory_t *memory,
 
     memset(&v1, 0, sizeof(v1));
     v1.push = push;
-    v1.memory = memory;
+    v1.json.memory = memory;
 
-    if (setjmp(v1.nomem) != 0) {
+    if (setjmp(v1.json.nomem) != 0) {
         return GOIM_NOMEM;
     }
 

@@ -3,7 +3,6 @@
  */
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <event2/event.h>
 #include <systemd/sd-daemon.h>
 
+#include "goim_options.h"
 #include "goim_time.h"
 #include "ls.h"
 #include "ls_conf.h"
@@ -23,16 +23,13 @@
 #include "ls_session_redis.h"
 
 
-#define LS_MAIN_OK       0
-#define LS_MAIN_RUNTIME  1
-#define LS_MAIN_USAGE    2
-
 /* an orderly stop: how long what was accepted may take, and librdkafka */
 #define LS_MAIN_STOP_US   7000000
 #define LS_MAIN_LOOK_US   20000
 #define LS_MAIN_END_S     2
 
-#define LS_MAIN_SIGNALS   3
+#define LS_MAIN_SIGNALS      3
+#define LS_MAIN_VERSION_LEN  128
 
 
 typedef struct {
@@ -42,12 +39,6 @@ typedef struct {
     struct event  *stop;      /* while it stops: looks whether all is done */
     uint64_t       stop_us;   /* when it has to end */
 } ls_main_t;
-
-
-typedef struct {
-    const char  *file;
-    int          check;
-} ls_main_options_t;
 
 
 static goim_log_t  *ls_main_libevent_log;
@@ -78,82 +69,7 @@ ls_main_alarm(int number)
 {
     (void) number;
 
-    _exit(LS_MAIN_OK);
-}
-
-
-static void
-ls_main_usage(FILE *out)
-{
-    fprintf(out,
-            "usage: goim-logic [-c file] [--check]\n"
-            "\n"
-            "Answers nginx's auth subrequests, keeps the sessions, takes\n"
-            "pushes over HTTP and produces them to Kafka.\n"
-            "\n"
-            "  -c, --config file  the settings, default %s\n"
-            "  -t, --check        test the settings and exit\n"
-            "  -V, --version      print the version and exit\n"
-            "  -h, --help         print this and exit\n"
-            "\n"
-            "Signals: TERM and INT stop, HUP reads the settings again.\n"
-            "Exit codes: 0 stopped or tested, 1 can't run, 2 wrong usage or\n"
-            "settings.\n",
-            LS_CONF_FILE);
-}
-
-
-/* Returns -1 to go on, else the exit code. */
-static int
-ls_main_options(ls_main_options_t *o, int argc, char **argv)
-{
-    int  option;
-
-    static const struct option  options[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "check", no_argument, NULL, 't' },
-        { "version", no_argument, NULL, 'V' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 }
-    };
-
-    o->file = LS_CONF_FILE;
-    o->check = 0;
-
-    while ((option = getopt_long(argc, argv, "c:tVh", options, NULL)) != -1) {
-        switch (option) {
-
-        case 'c':
-            o->file = optarg;
-            break;
-
-        case 't':
-            o->check = 1;
-            break;
-
-        case 'V':
-            printf("goim-logic %s (librdkafka %s, libevent %s)\n", LS_VERSION,
-                   rd_kafka_version_str(), event_get_version());
-            return LS_MAIN_OK;
-
-        case 'h':
-            ls_main_usage(stdout);
-            return LS_MAIN_OK;
-
-        default:
-            ls_main_usage(stderr);
-            return LS_MAIN_USAGE;
-        }
-    }
-
-    if (optind < argc) {
-        fprintf(stderr, "goim-logic: \"%s\" is not an option\n",
-                argv[optind]);
-        ls_main_usage(stderr);
-        return LS_MAIN_USAGE;
-    }
-
-    return -1;
+    _exit(GOIM_EXIT_OK);
 }
 
 
@@ -368,24 +284,24 @@ ls_main_begin(ls_t *ls)
 
     ls->producer = ls_producer_create(ls, &code);
     if (ls->producer == NULL) {
-        return code == GOIM_INVALID ? LS_MAIN_USAGE : LS_MAIN_RUNTIME;
+        return code == GOIM_INVALID ? GOIM_EXIT_USAGE : GOIM_EXIT_RUNTIME;
     }
 
     ls->session = ls_main_session(ls);
     if (ls->session == NULL) {
-        return LS_MAIN_RUNTIME;
+        return GOIM_EXIT_RUNTIME;
     }
 
     ls->online = ls_online_create(ls);
 
     if (ls->online == NULL) {
         goim_log(&ls->log, GOIM_LOG_CRIT, "no memory for the counts");
-        return LS_MAIN_RUNTIME;
+        return GOIM_EXIT_RUNTIME;
     }
 
     ls->http = ls_http_create(ls);
 
-    return ls->http ? LS_MAIN_OK : LS_MAIN_RUNTIME;
+    return ls->http ? GOIM_EXIT_OK : GOIM_EXIT_RUNTIME;
 }
 
 
@@ -442,16 +358,16 @@ ls_main_run(ls_main_t *lm)
 
     if (lm->ls.base == NULL || ls_main_add_events(lm) != GOIM_OK) {
         goim_log(&lm->ls.log, GOIM_LOG_CRIT, "no memory for the event loop");
-        code = LS_MAIN_RUNTIME;
+        code = GOIM_EXIT_RUNTIME;
 
     } else {
         code = ls_main_begin(&lm->ls);
 
-        if (code == LS_MAIN_OK) {
+        if (code == GOIM_EXIT_OK) {
             ls_main_tell(&lm->ls);
             (void) event_base_dispatch(lm->ls.base);
 
-            code = lm->ls.stopping ? LS_MAIN_OK : LS_MAIN_RUNTIME;
+            code = lm->ls.stopping ? GOIM_EXIT_OK : GOIM_EXIT_RUNTIME;
             goim_log(&lm->ls.log, GOIM_LOG_NOTICE, "stopped");
         }
 
@@ -476,16 +392,16 @@ ls_main_check(ls_main_t *lm)
 
     lm->ls.base = event_base_new();
     if (lm->ls.base == NULL) {
-        return LS_MAIN_RUNTIME;
+        return GOIM_EXIT_RUNTIME;
     }
 
     lm->ls.producer = ls_producer_create(&lm->ls, &code);
 
     if (lm->ls.producer == NULL) {
-        code = code == GOIM_INVALID ? LS_MAIN_USAGE : LS_MAIN_RUNTIME;
+        code = code == GOIM_INVALID ? GOIM_EXIT_USAGE : GOIM_EXIT_RUNTIME;
 
     } else {
-        code = LS_MAIN_OK;
+        code = GOIM_EXIT_OK;
         fprintf(stderr, "goim-logic: the settings in \"%s\" are right\n",
                 lm->ls.conf->file);
     }
@@ -500,11 +416,21 @@ ls_main_check(ls_main_t *lm)
 int
 main(int argc, char **argv)
 {
-    int                 code;
-    ls_main_t           lm;
-    ls_main_options_t   options;
+    int             code;
+    char            version[LS_MAIN_VERSION_LEN];
+    ls_main_t       lm;
+    goim_options_t  options = {
+        "goim-logic",
+        "Answers nginx's auth subrequests, keeps the sessions, takes\n"
+        "pushes over HTTP and produces them to Kafka.\n",
+        version, LS_CONF_FILE, 0
+    };
 
-    code = ls_main_options(&options, argc, argv);
+    snprintf(version, sizeof(version),
+             LS_VERSION " (librdkafka %s, libevent %s)",
+             rd_kafka_version_str(), event_get_version());
+
+    code = goim_options_take(&options, argc, argv);
     if (code != -1) {
         return code;
     }
@@ -523,12 +449,12 @@ main(int argc, char **argv)
     {
         goim_log(&lm.ls.log, GOIM_LOG_CRIT, "signal() failed: %s",
                  strerror(errno));
-        return LS_MAIN_RUNTIME;
+        return GOIM_EXIT_RUNTIME;
     }
 
     lm.ls.conf = ls_conf_load(options.file, &lm.ls.log);
     if (lm.ls.conf == NULL) {
-        return LS_MAIN_USAGE;
+        return GOIM_EXIT_USAGE;
     }
 
     lm.ls.log.level = lm.ls.conf->log_level;

@@ -94,24 +94,33 @@ ls_push_send(ls_push_t *lp, goim_push_t *push)
 }
 
 
+/* One record, of which all but operation and body is told. */
+static void
+ls_push_one(ls_call_t *call, int32_t op, goim_push_t *push, goim_str_t body,
+    ls_push_answer_pt answer)
+{
+    ls_push_t  *lp;
+
+    lp = ls_push_create(call, op, body, answer);
+
+    if (lp) {
+        ls_push_send(lp, push);
+        ls_push_done(lp);
+    }
+}
+
+
 void
 ls_push_to_room(ls_call_t *call, int32_t op, goim_str_t room, goim_str_t body,
     ls_push_answer_pt answer)
 {
-    ls_push_t    *lp;
-    goim_push_t   push;
-
-    lp = ls_push_create(call, op, body, answer);
-    if (lp == NULL) {
-        return;
-    }
+    goim_push_t  push;
 
     memset(&push, 0, sizeof(goim_push_t));
     push.type = GOIM_PUSH_ROOM;
     push.room = room;
 
-    ls_push_send(lp, &push);
-    ls_push_done(lp);
+    ls_push_one(call, op, &push, body, answer);
 }
 
 
@@ -119,20 +128,13 @@ void
 ls_push_to_all(ls_call_t *call, int32_t op, int32_t speed, goim_str_t body,
     ls_push_answer_pt answer)
 {
-    ls_push_t    *lp;
-    goim_push_t   push;
-
-    lp = ls_push_create(call, op, body, answer);
-    if (lp == NULL) {
-        return;
-    }
+    goim_push_t  push;
 
     memset(&push, 0, sizeof(goim_push_t));
     push.type = GOIM_PUSH_BROADCAST;
     push.speed = speed;
 
-    ls_push_send(lp, &push);
-    ls_push_done(lp);
+    ls_push_one(call, op, &push, body, answer);
 }
 
 

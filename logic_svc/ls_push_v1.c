@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "goim_yajl.h"
 #include "ls_endpoints.h"
 #include "ls_push.h"
 #include "ls_report.h"
-#include "ls_yajl.h"
 
 
 #define LS_PUSH_V1_OK      1
@@ -116,7 +116,7 @@ typedef enum {
 
 /* What is to be taken: the bytes of "m" as they are, the numbers of "u". */
 typedef struct {
-    yajl_handle           yajl;
+    goim_yajl_t           json;
     unsigned              depth;
     ls_push_v1_member_e   member;  /* whose value comes, or is open */
     size_t                start;   /* of m */
@@ -135,7 +135,7 @@ ls_push_v1_end(ls_push_v1_several_t *several)
 {
     if (several->depth == 1) {
         if (several->member == LS_PUSH_V1_M) {
-            several->end = yajl_get_bytes_consumed(several->yajl);
+            several->end = yajl_get_bytes_consumed(several->json.yajl);
         }
 
         several->member = LS_PUSH_V1_OTHER;
@@ -284,7 +284,7 @@ ls_push_v1_key(void *data, const unsigned char *name, size_t len)
 
     if ((*name | 0x20) == 'm') {
         several->member = LS_PUSH_V1_M;
-        several->start = yajl_get_bytes_consumed(several->yajl);
+        several->start = yajl_get_bytes_consumed(several->json.yajl);
 
     } else if ((*name | 0x20) == 'u') {
         several->member = LS_PUSH_V1_U;
@@ -312,8 +312,8 @@ ls_push_v1_parse(ls_push_v1_several_t *several, goim_str_t body)
         return GOIM_INVALID;
     }
 
-    rc = ls_yajl_parse(&callbacks, several, &several->yajl, body.data,
-                       body.len);
+    rc = goim_yajl_parse(&callbacks, several, &several->json, body.data,
+                         body.len);
 
     if (several->nomem) {
         return GOIM_NOMEM;

@@ -8,9 +8,9 @@
 #include <strings.h>
 
 #include "goim_room_name.h"
+#include "goim_yajl.h"
 #include "ls_report.h"
 #include "ls_token.h"
-#include "ls_yajl.h"
 
 
 #define LS_TOKEN_DEPTH   32  /* nesting in unknown members */
@@ -366,7 +366,7 @@ ls_token_parse(ls_token_t *token, const uint8_t *text, size_t len,
     const char **why)
 {
     int                 rc;
-    yajl_handle         yajl;
+    goim_yajl_t         json;
     ls_token_reader_t   rd;
 
     memset(token, 0, sizeof(ls_token_t));
@@ -381,7 +381,7 @@ ls_token_parse(ls_token_t *token, const uint8_t *text, size_t len,
     rd.why = "it is no JSON object";
 
     rc = ls_token_is_object(text, len)
-         ? ls_yajl_parse(&ls_token_callbacks, &rd, &yajl, text, len)
+         ? goim_yajl_parse(&ls_token_callbacks, &rd, &json, text, len)
          : GOIM_INVALID;
 
     if (rc == GOIM_OK) {
