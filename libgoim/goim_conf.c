@@ -66,82 +66,67 @@ goim_conf_has_control(const char *value)
 }
 
 
-int
-goim_conf_time(const char *value, uint64_t *ms)
+typedef struct {
+    const char  *name;
+    uint64_t     factor;
+} goim_conf_unit_t;
+
+
+/* A number and one of the units, which may be ""; at most max of factor 1. */
+static int
+goim_conf_quantity(const char *value, const goim_conf_unit_t *units, size_t n,
+    uint64_t max, uint64_t *quantity)
 {
-    char               *end;
-    uint64_t            unit;
-    unsigned long long  n;
+    char                *end;
+    size_t               i;
+    unsigned long long   number;
 
     if (!isdigit((unsigned char) value[0])) {
         return GOIM_INVALID;
     }
 
     errno = 0;
-    n = strtoull(value, &end, 10);
+    number = strtoull(value, &end, 10);
 
-    if (strcmp(end, "s") == 0 || *end == '\0') {
-        unit = 1000;
+    for (i = 0; i < n && strcmp(end, units[i].name) != 0; i++) {
+        /* void */
+    }
 
-    } else if (strcmp(end, "ms") == 0) {
-        unit = 1;
-
-    } else if (strcmp(end, "m") == 0) {
-        unit = 60 * 1000;
-
-    } else if (strcmp(end, "h") == 0) {
-        unit = 60 * 60 * 1000;
-
-    } else {
+    if (errno || i == n || number > max / units[i].factor) {
         return GOIM_INVALID;
     }
 
-    /* a thousand years is far from every overflow */
-
-    if (errno || n > 1000ULL * 366 * 24 * 3600 * 1000 / unit) {
-        return GOIM_INVALID;
-    }
-
-    *ms = n * unit;
+    *quantity = number * units[i].factor;
 
     return GOIM_OK;
 }
 
 
 int
+goim_conf_time(const char *value, uint64_t *ms)
+{
+    static const goim_conf_unit_t  units[] = {
+        { "", 1000 }, { "ms", 1 }, { "s", 1000 }, { "m", 60 * 1000 },
+        { "h", 60 * 60 * 1000 }
+    };
+
+    /* a thousand years is far from every overflow */
+
+    return goim_conf_quantity(value, units, sizeof(units) / sizeof(units[0]),
+                              1000ULL * 366 * 24 * 3600 * 1000, ms);
+}
+
+
+int
 goim_conf_size(const char *value, uint64_t *bytes)
 {
-    char               *end;
-    uint64_t            unit;
-    unsigned long long  n;
+    static const goim_conf_unit_t  units[] = {
+        { "", 1 }, { "k", 1024 }, { "K", 1024 }, { "m", 1024 * 1024 },
+        { "M", 1024 * 1024 }
+    };
 
-    if (!isdigit((unsigned char) value[0])) {
-        return GOIM_INVALID;
-    }
-
-    errno = 0;
-    n = strtoull(value, &end, 10);
-
-    if (*end == '\0') {
-        unit = 1;
-
-    } else if (strcasecmp(end, "k") == 0) {
-        unit = 1024;
-
-    } else if (strcasecmp(end, "m") == 0) {
-        unit = 1024 * 1024;
-
-    } else {
-        return GOIM_INVALID;
-    }
-
-    if (errno || n > UINT64_MAX / 2 / unit) {
-        return GOIM_INVALID;
-    }
-
-    *bytes = n * unit;
-
-    return GOIM_OK;
+    return goim_conf_quantity(value, units, sizeof(units) / sizeof(units[0]),
+                              UINT64_MAX / 2, bytes);
 }
 
 
