@@ -326,9 +326,16 @@ const char  ls_store_script_silent[] =
     "    redis.call('ZREM', 'goim:seen', list[i])\n"
     "    if redis.call('EXISTS', h) == 0 then\n"
     "      redis.call('SREM', 'goim:servers', server)\n"
-    "      redis.call('UNLINK', 'goim:addrs:' .. server, 'ol_' .. server)\n"
+    "      redis.call('UNLINK', 'goim:addrs:' .. server)\n"
     "    end\n"
     "  end\n"
+
+    /* goim's readers would believe it for five minutes */
+    "  local live = false\n"
+    "  for _, v in ipairs(redis.call('HVALS', h)) do\n"
+    "    live = live or v:match('^%d+ [pc] ')\n"
+    "  end\n"
+    "  if not live then redis.call('UNLINK', 'ol_' .. server) end\n"
     "end\n"
     "return ms(now)\n";
 

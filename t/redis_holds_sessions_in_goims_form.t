@@ -88,7 +88,8 @@ is($store->report('comet-3 0 10 complete 0', 'renew c4 g5 0'),
 # goim's room counts, every 10 s
 $store->report('comet-1 0 10 complete 5', 'room live://1 3', 'room live://2 4',
                'room %22%5C%01:// 1');
-$store->report('comet-1 1 11 complete 5', 'room live://1 5', 'room live://3 0');
+$store->report('comet-1 1 11 complete 5', 'room live://1 5',
+               'room live://3 0');
 
 my $ol;
 wait_until(30, undef, sub {
