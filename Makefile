@@ -214,7 +214,8 @@ nginx-san: $(MODULE_SRC)
 	t/tools/build_nginx_san.sh $(B)/nginx-san
 
 test: setup
-	$(MAKE) all test-tools unit-tests $(B)/san/goim-job $(B)/san/goim-logic
+	$(MAKE) all test-tools unit-tests $(B)/san/goim-job \
+		$(B)/san/goim-logic $(B)/san/t/session_store
 	$(MAKE) WS_ECHO=1
 	$(MAKE) nginx-san
 	t/tools/run_tests.sh
