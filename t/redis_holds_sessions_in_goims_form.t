@@ -9,7 +9,7 @@ use lib "$FindBin::Bin/lib";
 
 use JSON::PP;
 use Test::More;
-use Test::Goim tests => 24;
+use Test::Goim tests => 25;
 
 my $goim = Test::Goim->new(nginx => 0, kafka => 0, auth => 0)->start;
 my $redis = $goim->add_redis->start;
@@ -40,6 +40,9 @@ ttl_is('mid_7', 1800, 'also the member\'s');
 
 $store->ask('connect k1 7 comet-1 c1 1000');
 ttl_is('key_k1', 1800, 'a late auth request makes it no shorter');
+my (undef, undef, $until) = split(/ /, $redis->command(
+    'HGET', 'goim:mid:7', 'k1'));
+cmp_ok($until / 1000, '>', time + 1700, 'nor the member\'s');
 
 $redis->command('EXPIRE', $_, 60) for qw(key_k1 mid_7);
 $store->report('comet-1 0 10 complete 1', 'renew c1 k1 7');

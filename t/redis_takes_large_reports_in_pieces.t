@@ -8,7 +8,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 15;
+use Test::Goim tests => 16;
 
 my $goim = Test::Goim->new(nginx => 0, kafka => 0, auth => 0)->start;
 my $redis = $goim->add_redis->start;
@@ -77,3 +77,4 @@ ok(wait_until(60, undef, sub {
 
 $store->report('s1 0 6 complete 0');
 is($store->ask('rooms'), 'ok 0', 'and they end with their epoch');
+is($redis->command('EXISTS', 'goim:rooms:0:5:s1'), 0, 'also here');
