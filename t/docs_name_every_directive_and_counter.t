@@ -1,12 +1,13 @@
 # Every directive has an entry in docs/directives.md, every counter of the
-# status page a meaning in the docs, every setting of goim-job a line.
+# status page a meaning in the docs, every setting and metric of goim-logic a
+# line.
 
 use strict;
 use warnings;
 
 use FindBin;
 
-use Test::More tests => 4;
+use Test::More tests => 8;
 
 my $top = "$FindBin::Bin/..";
 
@@ -45,3 +46,31 @@ is(join(' ', missing(slurp('docs/operations.md'), $counters =~ /"(\w+)"/g)),
     =~ /goim_job_counter_names\[\w+\] = \{(.*?)\}/s;
 is(join(' ', missing(slurp('docs/goim-job.md'), $counters =~ /"(\w+)"/g)),
    '', 'and each of goim-job');
+
+# what a goim-logic takes, in the row of its section; rows that name none
+# belong to the section above
+
+my $logic = slurp('docs/goim-logic.md');
+my $conf = slurp('logic_svc/ls_conf.c');
+my (%row, $section);
+
+for my $cells (map { [split(/\s*\|\s*/, $_, -1)] } $logic =~ /^\|(.*)\|$/mg) {
+    $section = $1 if $cells->[0] =~ /`\[(\w+)\]`/;
+    next if @$cells != 5 || !$section;
+
+    $row{"$section $_"} = 1 for "$cells->[1] $cells->[4]" =~ /`([^`]+)`/g;
+}
+
+my @settings = $conf =~ /^    \{ "(\w+)", "([\w.]+)", ls_conf_set_/mg;
+my @names = map { "$settings[$_] $settings[$_ + 1]" }
+    grep { $_ % 2 == 0 } 0 .. $#settings;
+
+cmp_ok(scalar @names, '>', 30, 'goim-logic\'s settings are found');
+is(join(', ', grep { !$row{$_} } @names), '', 'each has a line');
+
+my @metrics = slurp('logic_svc/ls_metrics.c')
+    =~ /(?:ls_metrics_(?:number|head)\(buf, |^\s+\{ )"(\w+)",/mg;
+
+@metrics = grep { !/^(?:ok|refused|failed)$/ } @metrics;
+cmp_ok(scalar @metrics, '>', 20, 'its metrics are found');
+is(join(' ', missing($logic, @metrics)), '', 'and each has a line');
