@@ -4,6 +4,7 @@
  */
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,7 +186,7 @@ jw_consumer_create(jw_consumer_t **result, const jw_conf_t *conf,
     }
 
     if (rc != GOIM_OK) {
-        jw_consumer_destroy(c);
+        jw_consumer_destroy(c, 1);
         return rc;
     }
 
@@ -196,8 +197,38 @@ jw_consumer_create(jw_consumer_t **result, const jw_conf_t *conf,
 }
 
 
+/* Nothing has to be left: there is no group membership. */
+static void *
+jw_consumer_end_kafka(void *rk)
+{
+    rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+
+    return NULL;
+}
+
+
+/*
+ * librdkafka may wait for most of a minute for brokers that are gone.  It
+ * calls nothing of ours meanwhile: all of that is in queues that nobody polls
+ * any more.
+ */
+static int
+jw_consumer_end_kafka_later(rd_kafka_t *rk)
+{
+    pthread_t  thread;
+
+    if (pthread_create(&thread, NULL, jw_consumer_end_kafka, rk) != 0) {
+        return GOIM_ERROR;
+    }
+
+    (void) pthread_detach(thread);
+
+    return GOIM_OK;
+}
+
+
 void
-jw_consumer_destroy(jw_consumer_t *c)
+jw_consumer_destroy(jw_consumer_t *c, int wait)
 {
     size_t  i;
 
@@ -206,11 +237,8 @@ jw_consumer_destroy(jw_consumer_t *c)
         free(c->topics[i].partitions);
     }
 
-    if (c->rk) {
-
-        /* nothing has to be left: there is no group membership */
-
-        rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    if (c->rk && (wait || jw_consumer_end_kafka_later(c->rk) != GOIM_OK)) {
+        (void) jw_consumer_end_kafka(c->rk);
     }
 
     jw_route_done(&c->route);

@@ -95,8 +95,11 @@ typedef struct {
 GOIM_MUSTCHECK int jw_consumer_create(jw_consumer_t **result,
     const jw_conf_t *conf, jw_channel_t *channel, const goim_log_t *log);
 
-/* Does not commit; the channel may be gone already. */
-void jw_consumer_destroy(jw_consumer_t *c);
+/*
+ * Does not commit; the channel may be gone already.  Without wait it returns
+ * at once, and a thread lets librdkafka finish.
+ */
+void jw_consumer_destroy(jw_consumer_t *c, int wait);
 
 /* Settings that need no new consumer.  The old ones may be freed then. */
 void jw_consumer_set_conf(jw_consumer_t *c, const jw_conf_t *conf);

@@ -190,7 +190,7 @@ jw_main_change_conf(jw_main_t *jm, jw_conf_t *conf)
         goim_log(&jm->log, GOIM_LOG_CRIT, "no memory for the settings");
 
         if (consumer) {
-            jw_consumer_destroy(consumer);
+            jw_consumer_destroy(consumer, 0);
         }
 
         return GOIM_ERROR;
@@ -199,7 +199,7 @@ jw_main_change_conf(jw_main_t *jm, jw_conf_t *conf)
     if (consumer) {
         jw_channel_publish(&jm->channel);
         jw_channel_drop_held(&jm->channel);
-        jw_consumer_destroy(jm->consumer);
+        jw_consumer_destroy(jm->consumer, 0);
         jm->consumer = consumer;
     }
 
@@ -316,7 +316,7 @@ jw_main_end(jw_main_t *jm)
     goim_log(&jm->log, GOIM_LOG_NOTICE, "stopped");
 
     alarm(JW_MAIN_END_S);
-    jw_consumer_destroy(jm->consumer);
+    jw_consumer_destroy(jm->consumer, 1);
     jw_conf_destroy(jm->conf);
     alarm(0);
 }
@@ -336,7 +336,7 @@ jw_main_begin(jw_main_t *jm)
         != GOIM_OK)
     {
         goim_log(&jm->log, GOIM_LOG_CRIT, "no memory for the channel");
-        jw_consumer_destroy(jm->consumer);
+        jw_consumer_destroy(jm->consumer, 1);
         return GOIM_EXIT_RUNTIME;
     }
 
@@ -388,7 +388,7 @@ jw_main_check(jw_main_t *jm)
 
     if (rc == GOIM_OK) {
         code = GOIM_EXIT_OK;
-        jw_consumer_destroy(jm->consumer);
+        jw_consumer_destroy(jm->consumer, 1);
         fprintf(stderr, "goim-job: the settings in \"%s\" are right\n",
                 jm->conf->file);
     }
