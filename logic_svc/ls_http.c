@@ -5,6 +5,7 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -251,21 +252,96 @@ ls_http_not_found(struct evhttp_request *req)
 
 /* By path and method: as in goim, another method is another page. */
 static const ls_http_route_t *
-ls_http_find(struct evhttp_request *req)
+ls_http_find(struct evhttp_request *req, const char *path, size_t len)
 {
-    size_t                    i;
+    size_t  i;
+
+    for (i = 0; i < LS_HTTP_ROUTES; i++) {
+        if (ls_http_routes[i].method == evhttp_request_get_command(req)
+            && strlen(ls_http_routes[i].path) == len
+            && strncmp(ls_http_routes[i].path, path, len) == 0)
+        {
+            return &ls_http_routes[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/*
+ * Who asks with a slash at the end is sent to the path without it, as in goim:
+ * by 307, so that a push stays one, and by 301 with a page for GET.
+ */
+static void
+ls_http_redirect(struct evhttp_request *req, const ls_http_route_t *route,
+    const char *query)
+{
+    char             *to;
+    size_t            len;
+    struct evbuffer  *buf;
+
+    len = strlen(route->path) + 1 + (query ? strlen(query) : 0);
+    to = malloc(len + 1);
+    buf = evbuffer_new();
+
+    if (to == NULL || buf == NULL) {
+        evhttp_send_reply(req, 500, NULL, NULL);
+        goto done;
+    }
+
+    snprintf(to, len + 1, "%s%s%s", route->path, query ? "?" : "",
+             query ? query : "");
+    (void) evhttp_add_header(evhttp_request_get_output_headers(req),
+                             "Location", to);
+
+    if (route->method == EVHTTP_REQ_GET) {
+        (void) evhttp_add_header(evhttp_request_get_output_headers(req),
+                                 "Content-Type", "text/html; charset=utf-8");
+        evbuffer_add_printf(buf, "<a href=\"%s\">Moved Permanently</a>.\n\n",
+                            route->path);
+    }
+
+    evhttp_send_reply(req, route->method == EVHTTP_REQ_GET ? 301 : 307, NULL,
+                      buf);
+
+done:
+
+    free(to);
+
+    if (buf) {
+        evbuffer_free(buf);
+    }
+}
+
+
+/* NULL: the request is answered. */
+static const ls_http_route_t *
+ls_http_find_or_answer(struct evhttp_request *req)
+{
+    size_t                    len;
     const char               *path;
+    const ls_http_route_t    *route;
     const struct evhttp_uri  *uri;
 
     uri = evhttp_request_get_evhttp_uri(req);
     path = uri ? evhttp_uri_get_path(uri) : NULL;
+    len = path ? strlen(path) : 0;
 
-    for (i = 0; path && i < LS_HTTP_ROUTES; i++) {
-        if (ls_http_routes[i].method == evhttp_request_get_command(req)
-            && strcmp(ls_http_routes[i].path, path) == 0)
-        {
-            return &ls_http_routes[i];
-        }
+    route = len ? ls_http_find(req, path, len) : NULL;
+    if (route) {
+        return route;
+    }
+
+    if (len > 1 && path[len - 1] == '/') {
+        route = ls_http_find(req, path, len - 1);
+    }
+
+    if (route) {
+        ls_http_redirect(req, route, evhttp_uri_get_query(uri));
+
+    } else {
+        ls_http_not_found(req);
     }
 
     return NULL;
@@ -302,9 +378,8 @@ ls_http_handler(struct evhttp_request *req, void *data)
     const ls_http_route_t    *route;
     const struct evhttp_uri  *uri;
 
-    route = ls_http_find(req);
+    route = ls_http_find_or_answer(req);
     if (route == NULL) {
-        ls_http_not_found(req);
         return;
     }
 
@@ -423,6 +498,7 @@ ls_http_create(ls_t *ls)
     }
 
     evhttp_set_allowed_methods(http->evhttp, 0xffff);
+    evhttp_set_default_content_type(http->evhttp, NULL);
     evhttp_set_max_headers_size(http->evhttp, LS_HTTP_HEADERS);
     evhttp_set_max_body_size(http->evhttp,
                              ls->conf->max_body > LS_REPORT_MAX

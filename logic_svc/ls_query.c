@@ -67,6 +67,10 @@ ls_query_take(ls_query_t *query, char *pair)
     char    *equal, *value;
     size_t   name_len, value_len;
 
+    if (strchr(pair, ';')) {
+        return;
+    }
+
     equal = strchr(pair, '=');
 
     if (equal) {

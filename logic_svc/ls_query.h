@@ -25,7 +25,7 @@ typedef struct {
 
 /*
  * Takes apart what stands behind "?"; NULL is as good as "".  A pair whose
- * encoding is broken is left out, as in goim.  GOIM_NOMEM.
+ * encoding is broken, or that has a ";", is left out, as in goim.  GOIM_NOMEM.
  */
 GOIM_MUSTCHECK int ls_query_parse(ls_query_t *query, const char *text);
 

@@ -9,7 +9,7 @@ use lib "$FindBin::Bin/lib";
 
 use JSON::PP;
 use Test::More;
-use Test::Goim tests => 86;
+use Test::Goim tests => 89;
 
 my $goim = Test::Goim->new(
     nginx => 0, job => 0, topics => { 'goim-push-topic' => 3 },
@@ -64,6 +64,9 @@ answers("POST $push/keys?operation=1e3&keys=k1", 400, $text, -400);
 answers("POST $push/keys?operation=2147483648&keys=k1", 400, $text, -400);
 answers("POST $push/keys?operation=%31000&keys=%6b1", 200, $json, $ok);
 
+answers("POST $push/keys?operation=1000;keys=k1", 200, $json, -400);
+answers("POST $push/keys?operation=x;&keys=k1&keys=%zz", 200, $json, $ok);
+
 # mids
 answers("POST $push/mids?operation=1000&mids=1", 200, $json, $ok);
 answers("POST $push/mids?operation=1000&mids=1&mids=-2", 200, $json, $ok);
@@ -100,7 +103,7 @@ answers("POST $push/all?operation=1000&speed=fast", 400, $text, -400);
 
 # nothing there
 for my $request ('GET /goim/push/all?operation=1000', 'PUT /goim/push/all',
-                 'POST /goim/push', 'POST /goim/push/all/', 'GET /',
+                 'POST /goim/push', 'GET /',
                  'HEAD /goim/online/total', 'DELETE /goim/online/total',
                  'OPTIONS /goim/push/all', 'GET /nodes/instances') {
     my ($method, $path) = split(/ /, $request, 2);
@@ -108,6 +111,15 @@ for my $request ('GET /goim/push/all?operation=1000', 'PUT /goim/push/all',
     ok($answer && $answer->{status} == 404
        && ($method eq 'HEAD' || $answer->{body} eq '404 page not found'),
        "$request: 404") or diag($answer->{raw});
+}
+
+for my $case (['POST', 307, ''], ['GET', 301, qr/Moved Permanently/]) {
+    my ($method, $status, $body) = @$case;
+    my $path = $method eq 'POST' ? '/goim/push/all' : '/goim/online/total';
+    my $answer = $goim->ask_logic("$path/?operation=1", method => $method);
+    ok($answer->{status} == $status && $answer->{body} =~ $body
+       && $answer->{headers}{location} eq "$path?operation=1",
+       "$method with a slash at the end: $status") or diag($answer->{raw});
 }
 
 # who is there
