@@ -8,7 +8,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 2 * 27 + 1;
+use Test::Goim tests => 2 * 27 + 3;
 
 my $goim = Test::Goim->new(nginx => 0, kafka => 0, auth => 0)->start;
 my $redis = $goim->add_redis->start;
@@ -101,6 +101,13 @@ for my $kind ('Redis', 'memory') {
               'a worker ends');
     $report->("s1 1 ${e}2 last 0", ['disconnect d1 j1 1 client'], 'ok',
               'and says so twice');
+
+    if ($kind eq 'Redis') {
+        $report->("s1 1 ${e}2 complete 1", ['connect y1 y1 0 tcp ::1 5000'],
+                  'ok', 'and what it said before comes late');
+        $is->('keys y1', 'ok y1@', 'which is not heard');
+    }
+
     $soon->('online', 'ok room:r://1=2 s1=1/1 s2=1/1', 'its counts end');
     $report->("s2 0 ${e}9 last 0", [], 'ok', 'another ends without a word');
     $soon->('keys i1', 'ok i1@', 'and so do its sessions');
