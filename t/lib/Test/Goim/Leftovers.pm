@@ -10,10 +10,34 @@ use Test::Goim::Loop qw(wait_until);
 use Test::Goim::Util qw(slurp);
 
 
+# looks in a row that must find the same: a master that has still to hear of a
+# worker's end holds its sockets
+use constant LOOKS => 20;
+
+
 sub new {
     my ($class, $goim) = @_;
 
-    return bless { goim => $goim, at_start => inventory($goim) }, $class;
+    return bless { goim => $goim, at_start => settled($goim) }, $class;
+}
+
+
+sub settled {
+    my ($goim) = @_;
+
+    my ($last, $same, $now) = ('', 0);
+
+    wait_until(30, 'nginx to settle', sub {
+        $now = inventory($goim);
+        my $text = join("\n", map { "$_ $now->{$_}" } sort keys %$now);
+
+        $same = $text eq $last ? $same + 1 : 0;
+        $last = $text;
+
+        return $same >= LOOKS;
+    });
+
+    return $now;
 }
 
 
