@@ -9,6 +9,7 @@
 #   make test               sets itself up, builds all, runs all tests
 #   make test-long          the long runs as well
 #   make setup              installs what is missing (Debian 12; root or sudo)
+#   make bench              the module beside a minimal broadcaster, some minutes
 #   make lint               the layout of the C code
 #   make fuzz SECONDS=60    each fuzz target for that long
 
@@ -54,7 +55,7 @@ ifndef V
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all clean demo lint setup test test-long test-tools unit-tests nginx-san fuzz
+.PHONY: all bench clean demo lint setup test test-long test-tools unit-tests nginx-san fuzz
 
 # the echo has a folder of its own, and is in no package
 ifeq ($(WS_ECHO),1)
@@ -222,6 +223,10 @@ test: setup
 
 test-long: test
 	GOIM_TEST_LONG=1 t/tools/run_tests.sh t/long
+
+# writes build/bench.json; docs/performance.md tells how to read it
+bench: all test-tools
+	bench/run.pl $(CELLS)
 
 # fuzz targets: clang's libFuzzer; ls_x_fuzz.c has logic_svc/ls_x.c with it
 

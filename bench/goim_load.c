@@ -3,15 +3,19 @@
  * is pushed to them, and checks that numbered messages arrive once and in
  * order.
  *
- *   goim_load HOST:PORT URI CONNECTIONS [TOKEN]
+ *   goim_load HOST:PORT URI CONNECTIONS [TOKEN [ROOMS]]
  *
- * "%d" in URI and TOKEN becomes the connection's number.  With a TOKEN each
- * client sends it in an auth packet, else goim_identity is expected; in both
- * cases a first heartbeat is sent, and its answer counts as "ready".  A
- * message's body is expected to begin with a decimal number that grows by
- * one; other bodies are only counted.  Reads commands from standard input,
- * one a line: "stats" prints a line of JSON, "close" closes all, "quit" or
- * the end of input ends.
+ * "%d" in URI and TOKEN becomes the connection's number, modulo ROOMS if that
+ * is given.  With a TOKEN that is not "-" each client sends it in an auth
+ * packet, else goim_identity is expected; in both cases a first heartbeat is
+ * sent, and its answer counts as "ready".  A message's body is expected to
+ * begin with a decimal number that grows by one; other bodies are only
+ * counted.  If a space and the time in ns (CLOCK_MONOTONIC, 19 digits) stand
+ * behind ten digits, as bench_publish has them, latencies are collected.
+ *
+ * Reads commands from standard input, one a line: "stats" prints a line of
+ * JSON, "reset" begins to count anew, "close" closes all, "quit" or the end of
+ * input ends.
  */
 
 #define _GNU_SOURCE
@@ -37,6 +41,14 @@
 #define LOAD_EVENTS   512
 #define LOAD_PENDING  256   /* handshakes at the same time */
 #define LOAD_PER_IP   20000 /* connections of one source address */
+
+/* latencies: 16 steps for each power of two of ns */
+#define LOAD_STEPS    16
+#define LOAD_BUCKETS  (64 * LOAD_STEPS)
+
+/* a body of bench_publish: ten digits, a space, nineteen digits */
+#define LOAD_DIGITS   10
+#define LOAD_STAMPED  (LOAD_DIGITS + 1 + 19)
 
 
 typedef enum {
@@ -77,7 +89,77 @@ typedef struct {
     uint64_t             bytes;
     uint64_t             lost;     /* numbers that were skipped */
     uint64_t             doubled;  /* numbers that came again, or too late */
+
+    int                  rooms;    /* 0: numbers are not folded */
+    uint64_t             latencies[LOAD_BUCKETS];
+    uint64_t             max_ns;
+    uint64_t             now_ns;   /* of this turn */
 } load_t;
+
+
+static uint64_t
+load_now_ns(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+
+static void
+load_latency(load_t *load, uint64_t ns, uint64_t n)
+{
+    unsigned  bits;
+
+    if (ns > load->max_ns) {
+        load->max_ns = ns;
+    }
+
+    ns |= LOAD_STEPS;
+    bits = 63 - __builtin_clzll(ns);
+
+    load->latencies[bits * LOAD_STEPS + ((ns >> (bits - 4)) & 15)] += n;
+}
+
+
+/* The latency in us that so large a share of all messages had at most. */
+static double
+load_percentile(const load_t *load, double share)
+{
+    unsigned  i;
+    uint64_t  all, n;
+
+    for (all = 0, i = 0; i < LOAD_BUCKETS; i++) {
+        all += load->latencies[i];
+    }
+
+    for (n = 0, i = 0; i < LOAD_BUCKETS; i++) {
+        n += load->latencies[i];
+
+        if (n && n >= all * share) {
+            return ((i % LOAD_STEPS) + LOAD_STEPS + 1)
+                   * (double) (1ULL << (i / LOAD_STEPS - 4)) / 1000;
+        }
+    }
+
+    return 0;
+}
+
+
+static uint64_t
+load_digits(const uint8_t *p, size_t len)
+{
+    size_t    i;
+    uint64_t  n;
+
+    for (n = 0, i = 0; i < len && p[i] >= '0' && p[i] <= '9'; i++) {
+        n = n * 10 + (p[i] - '0');
+    }
+
+    return n;
+}
 
 
 static void
@@ -93,6 +175,17 @@ load_format(char *dst, size_t size, const char *format, int number)
     }
 
     snprintf(dst, size, "%.*s%d%s", (int) (p - format), format, number, p + 2);
+}
+
+
+static int
+load_number(const load_t *load, const load_conn_t *c)
+{
+    int  number;
+
+    number = (int) (c - load->conns);
+
+    return load->rooms ? number % load->rooms : number;
 }
 
 
@@ -151,7 +244,7 @@ load_send_request(load_t *load, load_conn_t *c)
     int   n;
     char  uri[1024], request[2048];
 
-    load_format(uri, sizeof(uri), load->uri, (int) (c - load->conns));
+    load_format(uri, sizeof(uri), load->uri, load_number(load, c));
 
     n = snprintf(request, sizeof(request),
                  "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\n"
@@ -174,8 +267,7 @@ load_send_first(load_t *load, load_conn_t *c)
     n = 0;
 
     if (load->token != NULL) {
-        load_format(token, sizeof(token), load->token,
-                    (int) (c - load->conns));
+        load_format(token, sizeof(token), load->token, load_number(load, c));
         n += load_frame(out, GOIM_OP_AUTH, 1, token, strlen(token));
     }
 
@@ -186,36 +278,86 @@ load_send_first(load_t *load, load_conn_t *c)
 }
 
 
+/* n messages with numbers from first on. */
+static void
+load_numbers(load_t *load, load_conn_t *c, uint64_t first, uint64_t n)
+{
+    if (c->next != 0 && first > c->next) {
+        load->lost += first - c->next;
+    }
+
+    if (c->next != 0 && first < c->next) {
+        load->doubled += n;
+        return;
+    }
+
+    c->next = first + n;
+}
+
+
 static void
 load_message(load_t *load, load_conn_t *c, goim_str_t body)
 {
-    size_t    i;
-    uint64_t  n;
-
     load->messages++;
 
-    n = 0;
+    if (body.len && body.data[0] >= '0' && body.data[0] <= '9') {
+        load_numbers(load, c, load_digits(body.data, body.len), 1);
+    }
 
-    for (i = 0; i < body.len && body.data[i] >= '0' && body.data[i] <= '9';
-         i++)
+    if (body.len >= LOAD_STAMPED && body.data[LOAD_DIGITS] == ' ') {
+        load_latency(load, load->now_ns
+                     - load_digits(body.data + LOAD_DIGITS + 1, 19), 1);
+    }
+}
+
+
+/*
+ * A frame whose messages all have one size is not taken apart: its first and
+ * its last one tell whether those between are there, and how old all are.
+ */
+static int
+load_uniform(load_t *load, load_conn_t *c, goim_str_t frame)
+{
+    size_t          size, n;
+    uint64_t        first, last;
+    goim_packet_t   packet;
+    const uint8_t  *p;
+
+    if (goim_packet_decode(&packet, frame.data, frame.len, INT32_MAX)
+        != GOIM_OK)
     {
-        n = n * 10 + (body.data[i] - '0');
+        return 0;
     }
 
-    if (i == 0) {
-        return;
+    size = GOIM_PACKET_HEADER_LEN + packet.body.len;
+    n = frame.len / size;
+
+    if (frame.len % size || n < 3 || packet.body.len < LOAD_STAMPED) {
+        return 0;
     }
 
-    if (c->next != 0 && n > c->next) {
-        load->lost += n - c->next;
+    p = frame.data + frame.len - size + GOIM_PACKET_HEADER_LEN;
+
+    if (packet.body.data[LOAD_DIGITS] != ' ' || p[LOAD_DIGITS] != ' ') {
+        return 0;
     }
 
-    if (c->next != 0 && n < c->next) {
-        load->doubled++;
-        return;
+    first = load_digits(packet.body.data, LOAD_DIGITS);
+    last = load_digits(p, LOAD_DIGITS);
+
+    if (last != first + n - 1) {
+        return 0;
     }
 
-    c->next = n + 1;
+    load->messages += n;
+    load_numbers(load, c, first, n);
+    load_latency(load, load->now_ns
+                 - load_digits(packet.body.data + LOAD_DIGITS + 1, 19),
+                 n - n / 2);
+    load_latency(load, load->now_ns - load_digits(p + LOAD_DIGITS + 1, 19),
+                 n / 2);
+
+    return 1;
 }
 
 
@@ -232,7 +374,7 @@ load_packet(load_t *load, load_conn_t *c, const goim_packet_t *packet)
         return;
     }
 
-    if (packet->op != GOIM_OP_RAW) {
+    if (packet->op != GOIM_OP_RAW || load_uniform(load, c, packet->body)) {
         return;
     }
 
@@ -360,6 +502,7 @@ load_read(load_t *load, load_conn_t *c)
         }
 
         load->bytes += n;
+        load->now_ns = load_now_ns();
         load_input(load, c, load->buf, c->len + n);
     }
 }
@@ -426,11 +569,26 @@ load_stats(load_t *load)
 {
     printf("{\"connections\":%d,\"ready\":%lu,\"pending\":%lu,\"failed\":%lu,"
            "\"closed\":%lu,\"frames\":%lu,\"messages\":%lu,\"bytes\":%lu,"
-           "\"lost\":%lu,\"doubled\":%lu}\n",
+           "\"lost\":%lu,\"doubled\":%lu,\"p50_us\":%.1f,\"p99_us\":%.1f,"
+           "\"max_us\":%.1f}\n",
            load->n, load->ready, load->pending, load->failed, load->closed,
            load->frames, load->messages, load->bytes, load->lost,
-           load->doubled);
+           load->doubled, load_percentile(load, 0.5),
+           load_percentile(load, 0.99), load->max_ns / 1000.0);
     fflush(stdout);
+}
+
+
+static void
+load_reset(load_t *load)
+{
+    load->frames = 0;
+    load->messages = 0;
+    load->bytes = 0;
+    load->lost = 0;
+    load->doubled = 0;
+    load->max_ns = 0;
+    memset(load->latencies, 0, sizeof(load->latencies));
 }
 
 
@@ -449,6 +607,9 @@ load_command(load_t *load)
 
     if (strcmp(line, "stats\n") == 0) {
         load_stats(load);
+
+    } else if (strcmp(line, "reset\n") == 0) {
+        load_reset(load);
 
     } else if (strcmp(line, "close\n") == 0) {
         for (i = 0; i < load->started; i++) {
@@ -536,16 +697,17 @@ load_run(load_t *load)
 int
 main(int argc, char **argv)
 {
-    load_t  load;
+    static load_t  load;
 
     memset(&load, 0, sizeof(load));
     setvbuf(stdin, NULL, _IONBF, 0);
 
-    if (argc < 4 || argc > 5 || load_address(&load, argv[1]) != 0
+    if (argc < 4 || argc > 6 || load_address(&load, argv[1]) != 0
         || (load.n = atoi(argv[3])) < 1)
     {
         fprintf(stderr,
-                "usage: goim_load HOST:PORT URI CONNECTIONS [TOKEN]\n");
+                "usage: goim_load HOST:PORT URI CONNECTIONS [TOKEN [ROOMS]]"
+                "\n");
         return 2;
     }
 
@@ -553,7 +715,8 @@ main(int argc, char **argv)
 
     load.host = argv[1];
     load.uri = argv[2];
-    load.token = argc == 5 ? argv[4] : NULL;
+    load.token = argc > 4 && strcmp(argv[4], "-") != 0 ? argv[4] : NULL;
+    load.rooms = argc > 5 ? atoi(argv[5]) : 0;
     load.epfd = epoll_create1(EPOLL_CLOEXEC);
     load.buf = malloc(LOAD_BUF);
     load.conns = calloc(load.n, sizeof(load_conn_t));
