@@ -1,12 +1,12 @@
 /*
- * Publishes numbered messages straight into a channel, in place of goim-job:
- * what the workers cost by themselves.
+ * Publishes numbered messages straight into a channel, in place of goim-job,
+ * or into Kafka.
  *
  *   bench_publish CHANNEL SIZE
+ *   bench_publish -k BROKERS TOPIC
  *
- * Makes the channel, unless there is one of this size already, and prints
- * "ready GENERATION".  Then reads commands from standard input, one
- * a line:
+ * Makes the channel, unless there is one of this size already.  Prints "ready
+ * GENERATION"; then reads commands from standard input, one a line:
  *
  *   run ROOMS RATE BURST SIZE SECONDS
  *
@@ -26,7 +26,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <librdkafka/rdkafka.h>
+
 #include "goim_lane.h"
+#include "goim_push.h"
 #include "goim_room_name.h"
 
 
@@ -35,8 +38,10 @@
 
 
 typedef struct {
-    goim_lane_t          *lane;
+    goim_lane_t          *lane;     /* NULL: into Kafka */
     goim_lane_message_t   message;
+    rd_kafka_t           *rk;
+    rd_kafka_topic_t     *topic;
     uint64_t             *numbers;  /* of each room's last message */
     uint64_t              ticked_ms;
 } publish_t;
@@ -78,11 +83,57 @@ publish_tick(publish_t *p)
 
 
 static void
+publish_fail(const char *text)
+{
+    fprintf(stderr, "bench_publish: %s\n", text);
+    exit(1);
+}
+
+
+static void
+publish_to_channel(publish_t *p)
+{
+    struct timespec  pause = { 0, 50000 };
+
+    while (goim_lane_put(p->lane, &p->message) == GOIM_FULL) {
+        goim_lane_publish(p->lane);
+        goim_lane_look(p->lane, publish_now_ns(CLOCK_MONOTONIC) / 1000);
+        nanosleep(&pause, NULL);
+    }
+
+    p->message.offset++;
+}
+
+
+static void
+publish_to_kafka(publish_t *p)
+{
+    size_t       len;
+    uint8_t     *value;
+    goim_push_t  push;
+
+    memset(&push, 0, sizeof(goim_push_t));
+    push.type = GOIM_PUSH_ROOM;
+    push.op = p->message.op;
+    push.room = p->message.target;
+    push.body = p->message.body;
+
+    if (goim_push_encode(&push, &value, &len) != GOIM_OK
+        || rd_kafka_produce(p->topic, RD_KAFKA_PARTITION_UA,
+                            RD_KAFKA_MSG_F_FREE, value, len, push.room.data,
+                            push.room.len, NULL)
+           != 0)
+    {
+        publish_fail("Kafka does not take a message");
+    }
+}
+
+
+static void
 publish_one(publish_t *p, unsigned room, unsigned size)
 {
-    int             n;
-    char            name[32];
-    struct timespec pause = { 0, 50000 };
+    int   n;
+    char  name[32];
 
     static char  body[PUBLISH_SIZE];
 
@@ -97,13 +148,26 @@ publish_one(publish_t *p, unsigned room, unsigned size)
     body[n] = '.';
     p->message.body = (goim_str_t) { (uint8_t *) body, size };
 
-    while (goim_lane_put(p->lane, &p->message) == GOIM_FULL) {
-        goim_lane_publish(p->lane);
-        goim_lane_look(p->lane, publish_now_ns(CLOCK_MONOTONIC) / 1000);
-        nanosleep(&pause, NULL);
-    }
+    if (p->lane) {
+        publish_to_channel(p);
 
-    p->message.offset++;
+    } else {
+        publish_to_kafka(p);
+    }
+}
+
+
+/* What is pending goes out now. */
+static void
+publish_out(publish_t *p)
+{
+    if (p->lane) {
+        goim_lane_publish(p->lane);
+        publish_tick(p);
+
+    } else {
+        (void) rd_kafka_poll(p->rk, 0);
+    }
 }
 
 
@@ -123,8 +187,7 @@ publish_run(publish_t *p, const publish_run_t *run)
             publish_one(p, n % run->rooms, run->size);
         }
 
-        goim_lane_publish(p->lane);
-        publish_tick(p);
+        publish_out(p);
 
         due = began + n * 1e9 / run->rate;
         now = publish_now_ns(CLOCK_MONOTONIC);
@@ -136,6 +199,10 @@ publish_run(publish_t *p, const publish_run_t *run)
         }
     }
 
+    if (p->rk && rd_kafka_flush(p->rk, 10000) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        publish_fail("Kafka does not acknowledge");
+    }
+
     due = began + total * 1e9 / run->rate;
     now = publish_now_ns(CLOCK_MONOTONIC);
 
@@ -145,7 +212,7 @@ publish_run(publish_t *p, const publish_run_t *run)
 }
 
 
-static int
+static uint64_t
 publish_open(publish_t *p, const char *path, const char *size)
 {
     int                  created;
@@ -170,29 +237,43 @@ publish_open(publish_t *p, const char *path, const char *size)
            != GOIM_OK
         || goim_lane_take(ch, 0, &p->lane, &error) != GOIM_OK)
     {
-        fprintf(stderr, "bench_publish: %s\n", error.text);
-        return 1;
+        publish_fail(error.text);
     }
 
     if (goim_lane_topic(p->lane, "bench", &topic) != GOIM_OK) {
-        fprintf(stderr, "bench_publish: no topic\n");
-        return 1;
+        publish_fail("no topic");
     }
 
     p->message.kind = GOIM_RECORD_ROOM;
     p->message.topic = topic;
-    p->message.op = 1000;
 
-    if (goim_lane_next(p->lane, topic, 0, (uint64_t *) &p->message.offset)
-        != GOIM_OK)
+    return generation;
+}
+
+
+static void
+publish_open_kafka(publish_t *p, const char *brokers, const char *topic)
+{
+    char              text[256];
+    rd_kafka_conf_t  *conf;
+
+    conf = rd_kafka_conf_new();
+
+    if (rd_kafka_conf_set(conf, "bootstrap.servers", brokers, text,
+                          sizeof(text))
+        != RD_KAFKA_CONF_OK
+        || rd_kafka_conf_set(conf, "linger.ms", "0", text, sizeof(text))
+           != RD_KAFKA_CONF_OK)
     {
-        p->message.offset = 0;
+        publish_fail(text);
     }
 
-    printf("ready %lu\n", (unsigned long) generation);
-    fflush(stdout);
+    p->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    p->topic = p->rk ? rd_kafka_topic_new(p->rk, topic, NULL) : NULL;
 
-    return 0;
+    if (p->topic == NULL) {
+        publish_fail(text);
+    }
 }
 
 
@@ -200,6 +281,7 @@ int
 main(int argc, char **argv)
 {
     char           line[256];
+    uint64_t       generation;
     publish_t      p;
     publish_run_t  run;
 
@@ -208,14 +290,26 @@ main(int argc, char **argv)
 
     p.numbers = calloc(PUBLISH_ROOMS, sizeof(uint64_t));
 
-    if (argc != 3 || p.numbers == NULL) {
-        fprintf(stderr, "usage: bench_publish CHANNEL SIZE\n");
+    if (p.numbers == NULL || argc < 3
+        || argc != 3 + (strcmp(argv[1], "-k") == 0))
+    {
+        fprintf(stderr, "usage: bench_publish CHANNEL SIZE\n"
+                "       bench_publish -k BROKERS TOPIC\n");
         return 2;
     }
 
-    if (publish_open(&p, argv[1], argv[2]) != 0) {
-        return 1;
+    generation = 0;
+    p.message.op = 1000;
+
+    if (argc == 3) {
+        generation = publish_open(&p, argv[1], argv[2]);
+
+    } else {
+        publish_open_kafka(&p, argv[2], argv[3]);
     }
+
+    printf("ready %lu\n", (unsigned long) generation);
+    fflush(stdout);
 
     while (fgets(line, sizeof(line), stdin)) {
         if (sscanf(line, "run %u %lf %u %u %lf", &run.rooms, &run.rate,
@@ -230,7 +324,9 @@ main(int argc, char **argv)
         publish_run(&p, &run);
     }
 
-    goim_lane_leave(p.lane);
+    if (p.lane) {
+        goim_lane_leave(p.lane);
+    }
 
     return 0;
 }

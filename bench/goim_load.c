@@ -14,8 +14,11 @@
  * behind ten digits, as bench_publish has them, latencies are collected.
  *
  * Reads commands from standard input, one a line: "stats" prints a line of
- * JSON, "reset" begins to count anew, "close" closes all, "quit" or the end of
- * input ends.
+ * JSON, "reset" begins to count anew, "pause N" stops every N-th from reading,
+ * "beat MS" lets each send a heartbeat once in so many ms, "close" closes all,
+ * "quit" or the end of input ends.
+ *
+ * Environment: GOIM_LOAD_RCVBUF, the sockets' SO_RCVBUF in bytes.
  */
 
 #define _GNU_SOURCE
@@ -64,6 +67,7 @@ typedef struct {
     int           fd;
     load_state_e  state;
     uint64_t      next;     /* number that is expected; 0: any */
+    int           paused;   /* does not read */
     uint8_t      *partial;  /* of an incomplete frame or answer */
     size_t        len;
 } load_conn_t;
@@ -91,9 +95,14 @@ typedef struct {
     uint64_t             doubled;  /* numbers that came again, or too late */
 
     int                  rooms;    /* 0: numbers are not folded */
+    int                  rcvbuf;   /* 0: the system's */
     uint64_t             latencies[LOAD_BUCKETS];
     uint64_t             max_ns;
     uint64_t             now_ns;   /* of this turn */
+
+    double               beats_ns; /* between two heartbeats, 0: none */
+    uint64_t             next_ns;  /* when the next one is due */
+    int                  beating;  /* who sends it */
 } load_t;
 
 
@@ -487,7 +496,7 @@ load_read(load_t *load, load_conn_t *c)
 {
     ssize_t  n;
 
-    while (c->state != LOAD_CLOSED) {
+    while (c->state != LOAD_CLOSED && !c->paused) {
         memcpy(load->buf, c->partial, c->len);
 
         n = recv(c->fd, load->buf + c->len, LOAD_BUF - c->len, MSG_DONTWAIT);
@@ -531,6 +540,11 @@ load_connect(load_t *load, load_conn_t *c)
     from.sin_addr.s_addr = htonl(0x7f000001 + number / LOAD_PER_IP);
 
     setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+
+    if (load->rcvbuf) {
+        setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &load->rcvbuf,
+                   sizeof(load->rcvbuf));
+    }
 
     if (bind(c->fd, (struct sockaddr *) &from, sizeof(from)) == -1
         || (connect(c->fd, (struct sockaddr *) &load->addr,
@@ -592,6 +606,45 @@ load_reset(load_t *load)
 }
 
 
+static void
+load_pause(load_t *load, int each)
+{
+    int  i;
+
+    for (i = 0; each > 0 && i < load->n; i += each) {
+        load->conns[i].paused = 1;
+    }
+}
+
+
+/* All heartbeats that are due; the time in ms until the next one is. */
+static int
+load_beat(load_t *load)
+{
+    size_t        len;
+    uint8_t       frame[64];
+    uint64_t      now;
+    load_conn_t  *c;
+
+    if (load->beats_ns == 0) {
+        return -1;
+    }
+
+    len = load_frame(frame, GOIM_OP_HEARTBEAT, 3, "", 0);
+    now = load_now_ns();
+
+    for (; load->next_ns <= now; load->next_ns += load->beats_ns) {
+        c = &load->conns[load->beating++ % load->n];
+
+        if (c->state == LOAD_READY) {
+            load_send(load, c, frame, len);
+        }
+    }
+
+    return (load->next_ns - now) / 1000000 + 1;
+}
+
+
 /* Returns 0 at the end. */
 static int
 load_command(load_t *load)
@@ -610,6 +663,13 @@ load_command(load_t *load)
 
     } else if (strcmp(line, "reset\n") == 0) {
         load_reset(load);
+
+    } else if (strncmp(line, "pause ", 6) == 0) {
+        load_pause(load, atoi(line + 6));
+
+    } else if (strncmp(line, "beat ", 5) == 0) {
+        load->beats_ns = atoi(line + 5) * 1e6 / load->n;
+        load->next_ns = load_now_ns();
 
     } else if (strcmp(line, "close\n") == 0) {
         for (i = 0; i < load->started; i++) {
@@ -680,7 +740,7 @@ load_run(load_t *load)
             load_stats(load);
         }
 
-        n = epoll_wait(load->epfd, events, LOAD_EVENTS, -1);
+        n = epoll_wait(load->epfd, events, LOAD_EVENTS, load_beat(load));
 
         for (i = 0; i < n; i++) {
             if (events[i].data.ptr != NULL) {
@@ -717,6 +777,8 @@ main(int argc, char **argv)
     load.uri = argv[2];
     load.token = argc > 4 && strcmp(argv[4], "-") != 0 ? argv[4] : NULL;
     load.rooms = argc > 5 ? atoi(argv[5]) : 0;
+    load.rcvbuf = atoi(getenv("GOIM_LOAD_RCVBUF") ? getenv("GOIM_LOAD_RCVBUF")
+                                                  : "0");
     load.epfd = epoll_create1(EPOLL_CLOEXEC);
     load.buf = malloc(LOAD_BUF);
     load.conns = calloc(load.n, sizeof(load_conn_t));

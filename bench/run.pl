@@ -6,7 +6,8 @@
 #
 #     bench/run.pl [CELL ...]
 #
-# A cell's number is a median of GOIM_BENCH_REPEATS (3) pairs.  Fails if a
+# A cell's number is a median: of GOIM_BENCH_REPEATS (3) pairs of module and
+# floor, or, where there is no floor, of a third as many runs.  Fails if a
 # message was lost and not counted.
 
 use strict;
@@ -18,18 +19,20 @@ use lib "$FindBin::Bin/../t/lib";
 use Cwd qw(abs_path);
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
+use IO::Socket::INET;
 use JSON::PP;
-use List::Util qw(max min sum);
+use List::Util qw(max sum);
+use POSIX ();
 use Time::HiRes qw(sleep time);
 
 use Test::Goim::Loop qw(wait_until);
 use Test::Goim::Nginx;
 use Test::Goim::Process;
-use Test::Goim::Util qw(reserve_ports spew);
+use Test::Goim::Util qw(reserve_ports slurp spew);
 
 my $top = abs_path("$FindBin::Bin/..");
 my $tools = "$top/build/t";
-my $repeats = $ENV{GOIM_BENCH_REPEATS} || 3;
+our $repeats = $ENV{GOIM_BENCH_REPEATS} || 3;
 my $body = 100;
 my $channel_size = 64 * 1024 * 1024;
 my $json = JSON::PP->new->canonical;
@@ -41,7 +44,8 @@ $SIG{$_} = sub { exit(1) } for qw(INT TERM HUP);
 
 # --- what is measured: a server with clients and a publisher
 
-# kind => 'module' or 'floor', clients => 10000, rooms => 1
+# kind => 'module' or 'floor', clients => 10000, rooms => 1, workers => 1,
+# backlog => '256m' of the rooms, listen => options of nginx's listen
 sub start {
     my (%opt) = @_;
 
@@ -53,12 +57,16 @@ sub start {
 
     $opt{kind} eq 'module' ? start_module($self) : start_floor($self);
 
+    $self->{empty_kb} = pss_kb($self);
+    my $began = time;
     $self->{load} = tool($self, 'load', 1, "$tools/goim_load",
                          "127.0.0.1:$self->{port}", '/sub?room=live://%d',
                          $opt{clients}, '-', $opt{rooms});
     my $stats = $json->decode($self->{load}->answer(qr/^\{/, 120));
-    die `tail -5 $dir/error.log`, "$opt{kind}: only $stats->{ready} of $opt{clients} clients are ready\n"
+    die "$opt{kind}: only $stats->{ready} of $opt{clients} clients are "
+        . "ready\n", slurp("$dir/error.log")
         if $stats->{ready} != $opt{clients};
+    $self->{connects} = $opt{clients} / (time - $began);
 
     return $self;
 }
@@ -93,19 +101,21 @@ sub start_module {
         binary => $ENV{GOIM_NGINX} || '/usr/sbin/nginx',
         module_path => $ENV{GOIM_MODULE}
             || "$top/build/ngx_http_goim_module.so",
-        conf => { workers => 1, channel => "size=$channel_size",
-                  connections => int($self->{clients} * 1.1) + 200, log_level => 'warn',
-                  main => 'worker_cpu_affinity 01;', http => <<'HTTP',
-access_log off;
-    goim_room live://* { backlog 256m; }
-HTTP
-                  location => <<'LOCATION' });
-goim_identity key=$connection mid=1 room=$arg_room accepts=1000;
-LOCATION
+        conf => { workers => $self->{workers} || 1,
+                  channel => "size=$channel_size",
+                  connections => int($self->{clients} * 1.1) + 200,
+                  log_level => 'warn',
+                  main => 'worker_cpu_affinity 01;',
+                  http => 'access_log off; goim_room live://* { backlog '
+                      . ($self->{backlog} || '256m') . '; }',
+                  listen => $self->{listen} || '',
+                  server => "location = /plain { return 200 'plain'; }",
+                  location => 'goim_identity key=$connection mid=1'
+                      . ' room=$arg_room accepts=1000;' });
 
     $nginx->start;
     $self->{port} = $nginx->port;
-    ($self->{pid}) = $nginx->worker_pids;
+    $self->{pids} = [$nginx->worker_pids];
     start_publisher($self);
 }
 
@@ -119,26 +129,35 @@ sub start_floor {
     $self->{floor} = tool($self, 'floor', 0, "$tools/bench_floor",
                           $self->{port}, $self->{channel}, $generation);
     $self->{floor}->answer(qr/^ready/);
-    $self->{pid} = $self->{floor}->pid;
+    $self->{pids} = [$self->{floor}->pid];
 }
 
 
 sub stop {
     my ($self) = @_;
 
-    $_ && $_->stop('KILL', 5) for @$self{qw(load publisher floor)};
+    $_ && $_->stop('KILL', 5) for @$self{qw(load publisher floor job mock)};
     $self->{nginx}->stop if $self->{nginx};
     remove_tree($self->{dir});
 }
 
 
-# ns that the server's one thread has run.
+# ns that the server's processes have run; each has one thread.
 sub cpu_ns {
     my ($self) = @_;
 
-    open(my $fh, '<', "/proc/$self->{pid}/schedstat") or die "schedstat: $!\n";
+    return sum(map { (split(/ /, slurp("/proc/$_/schedstat")))[0] }
+               @{$self->{pids}});
+}
 
-    return (split(/ /, scalar <$fh>))[0];
+
+# Memory of the server's processes, shared pages by their share, without what
+# the channel takes.
+sub pss_kb {
+    my ($self) = @_;
+
+    return sum(map { slurp("/proc/$_/smaps_rollup")
+                     =~ /^Pss_Anon:\s+(\d+)/m ? $1 : 0 } @{$self->{pids}});
 }
 
 
@@ -332,6 +351,266 @@ sub latency_cell {
 }
 
 
+# --- cells of the module alone
+
+# What each of several runs gives, as medians; no floor.
+sub alone {
+    my ($name, $unit, $key, $measure) = @_;
+
+    my %all;
+
+    for (1 .. ($repeats + 2) / 3) {
+        my $got = $measure->();
+        push @{$all{$_}}, $got->{$_} for keys %$got;
+    }
+
+    return { name => $name, unit => $unit, value => median(@{$all{$key}}),
+             values => $all{$key},
+             module_run => { map { $_ => median(@{$all{$_}}) } keys %all } };
+}
+
+
+# Bytes of a worker for each idle connection; rooms of ten, key and mid set.
+sub memory_cell {
+    my ($name, $clients) = @_;
+
+    return alone($name, 'bytes of a worker, per idle client', 'bytes', sub {
+        my $server = start(kind => 'module', clients => $clients,
+                           rooms => $clients / 10);
+        my %got = (bytes => (pss_kb($server) - $server->{empty_kb}) * 1024
+                            / $clients,
+                   connects => $server->{connects});
+        stop($server);
+
+        return \%got;
+    });
+}
+
+
+sub connects_cell {
+    my ($name, $clients) = @_;
+
+    return alone($name, 'connects/s, one worker', 'connects', sub {
+        my $server = start(kind => 'module', clients => $clients,
+                           rooms => 1);
+        my %got = (connects => $server->{connects});
+        stop($server);
+
+        return \%got;
+    });
+}
+
+
+# Several workers, all on the first core: what one more costs.
+sub workers_cell {
+    my ($name, $workers) = @_;
+
+    return alone($name, 'us of CPU per delivery', 'cpu_us', sub {
+        my $server = start(kind => 'module', clients => 10000, rooms => 1,
+                           workers => $workers);
+        my $got = run($server, 4, 1, 4);
+        stop($server);
+
+        return $got;
+    });
+}
+
+
+# Share of a core that heartbeats take, one in 9 seconds of each client.
+sub heartbeats_cell {
+    my ($name, $clients) = @_;
+
+    local $repeats = ($repeats + 2) / 3;
+
+    my $got = pairs('percent', sub {
+        my ($server) = @_;
+
+        $server->{load}->say('beat 9000');
+        sleep(1);
+
+        my ($cpu, $began) = (cpu_ns($server), time);
+        sleep(6);
+
+        return { percent => (cpu_ns($server) - $cpu) / (time - $began) / 1e7,
+                 p99_us => 0, offered => 0, received => 0 };
+    }, clients => $clients, rooms => $clients / 10);
+
+    return cell($name, '% of a core', 'percent', $got);
+}
+
+
+# p50 and p99 in ms of plain requests on one kept connection, asked for
+# meanwhile by a process of its own.
+sub http_during {
+    my ($server, $seconds, $meanwhile) = @_;
+
+    pipe(my $in, my $out) or die "pipe: $!\n";
+    my $pid = fork();
+    die "fork: $!\n" if !defined $pid;
+
+    if ($pid == 0) {
+
+        # it must not wait for the load on its core
+        system("taskset -cp 1 $$ >/dev/null; chrt -f -p 10 $$ 2>/dev/null");
+        print $out join(' ', http_latencies($server->{port}, $seconds));
+        close($out);
+        POSIX::_exit(0);
+    }
+
+    close($out);
+    $meanwhile->();
+    my @ms = split(/ /, <$in>);
+    waitpid($pid, 0);
+
+    @ms = sort { $a <=> $b } @ms;
+    return ($ms[@ms / 2], $ms[@ms * 0.99]);
+}
+
+
+sub http_latencies {
+    my ($port, $seconds) = @_;
+
+    my $socket = IO::Socket::INET->new(
+        Proto => 'tcp', PeerAddr => '127.0.0.1', PeerPort => $port)
+        or die "connect: $!\n";
+    my $end = time + $seconds;
+    my @ms;
+
+    while ((my $began = time) < $end) {
+        syswrite($socket, "GET /plain HTTP/1.1\r\nHost: a\r\n\r\n");
+        sysread($socket, my $answer, 4096) or last;
+        push @ms, (time - $began) * 1000;
+        sleep(0.005);
+    }
+
+    return @ms;
+}
+
+
+# How much longer plain requests take while the worker delivers at 70 % CPU.
+sub http_cell {
+    my ($name) = @_;
+
+    return alone($name, 'ms more at p99 than idle', 'more_ms', sub {
+        my $server = start(kind => 'module', clients => 10000, rooms => 1);
+        my $rate = 100000;
+        my $run = run_rate($server, $rate, 2);
+        my ($idle_p50, $idle_p99) = http_during($server, 2, sub { sleep(2) });
+
+        # one message at a time, so many that they take 70 %
+        $rate *= 0.7 / $run->{load};
+        my ($p50, $p99) = http_during($server, 3, sub {
+            $run = run($server, $rate / 10000, 1, 3);
+        });
+        stop($server);
+
+        return { more_ms => $p99 - $idle_p99, p50_ms => $p50, p99_ms => $p99,
+                 idle_p50_ms => $idle_p50, idle_p99_ms => $idle_p99,
+                 load => $run->{load} };
+    });
+}
+
+
+# One client in ten does not read: what the others get, beside the same rate
+# with all of them reading.  Buffers are small, and full before it counts.
+sub deaf_cell {
+    my ($name) = @_;
+
+    local $ENV{GOIM_LOAD_RCVBUF} = 65536;
+
+    return alone($name, 'times the rate with all reading', 'share', sub {
+        my %rate;
+
+        for my $deaf (0, 1) {
+            my $server = start(kind => 'module', clients => 10000, rooms => 1,
+                               backlog => '256k', listen => 'sndbuf=65536');
+
+            $server->{load}->say('pause 10') if $deaf;
+            rate_of_readers($server, 1, $deaf ? 9000 : 10000);
+            $rate{$deaf} = rate_of_readers($server, 3,
+                                           $deaf ? 9000 : 10000);
+            stop($server);
+        }
+
+        return { share => $rate{1} / $rate{0} };
+    });
+}
+
+
+# Messages a second that so many readers have all got.
+sub rate_of_readers {
+    my ($server, $seconds, $readers) = @_;
+
+    $server->{load}->say('reset');
+    my $began = time;
+    $server->{publisher}->say("run 1 1500 2 $body $seconds");
+    my ($sent) = $server->{publisher}->answer(qr/^done/, 120) =~ /(\d+)/;
+    my $stats = stats($server);
+
+    while ($stats->{messages} < $sent * $readers && time - $began < 30) {
+        sleep(0.005);
+        $stats = stats($server);
+    }
+
+    die "those who read have lost messages\n"
+        if $stats->{messages} != $sent * $readers || $stats->{lost};
+
+    return $sent / (time - $began);
+}
+
+
+# p50 from Kafka's producer to the clients, less that from the channel.
+sub kafka_cell {
+    my ($name) = @_;
+
+    return alone($name, 'ms more at p50 than from the channel', 'more_ms',
+                 sub {
+        my %p50;
+
+        for my $way (qw(channel kafka)) {
+            my $server = start(kind => 'module', clients => 10000, rooms => 1);
+            start_kafka($server) if $way eq 'kafka';
+            $p50{$way} = run($server, 100, 1, 4)->{p50_us} / 1000;
+            stop($server);
+        }
+
+        return { more_ms => $p50{kafka} - $p50{channel}, %p50 };
+    });
+}
+
+
+# The publisher gives way to goim-job, with a mock cluster before it.
+sub start_kafka {
+    my ($self) = @_;
+
+    $self->{publisher}->stop;
+    $self->{mock} = tool($self, 'mock', 1, "$tools/mock_kafka", 1,
+                         'goim-push-topic:1');
+    my ($brokers) = $self->{mock}->answer(qr/^bootstrap/) =~ / (\S+)/;
+
+    spew("$self->{dir}/job.conf", <<"CONF");
+[channel]
+path = $self->{channel}
+[kafka]
+brokers = $brokers
+auto.offset.reset = earliest
+fetch.wait.max.ms = 10
+CONF
+    $self->{job} = tool($self, 'job', 1, "$top/build/goim-job", '-c',
+                        "$self->{dir}/job.conf");
+    $self->{publisher} = tool($self, 'publish', 1, "$tools/bench_publish",
+                              '-k', $brokers, 'goim-push-topic');
+    $self->{publisher}->answer(qr/^ready/);
+
+    # until goim-job consumes; the clients' numbers begin anew
+    $self->{publisher}->say("run $self->{rooms} 10 1 $body 0.5");
+    $self->{publisher}->answer(qr/^done/, 60);
+    wait_until(60, 'goim-job to consume', sub {
+        return stats($self)->{messages} >= 5 * $self->{clients};
+    });
+}
+
+
 my @cells = (
     ['alone-1000', sub {
         cpu_cell($_[0], 40, 3, clients => 1000, rooms => 1) }],
@@ -345,6 +624,14 @@ my @cells = (
         saturated_cell($_[0], clients => 10000, rooms => 1) }],
     ['rooms-1000x10', sub {
         cpu_cell($_[0], 1000, 4, clients => 10000, rooms => 1000) }],
+    ['workers-2', sub { workers_cell($_[0], 2) }],
+    ['workers-4', sub { workers_cell($_[0], 4) }],
+    ['http-beside', sub { http_cell($_[0]) }],
+    ['deaf-1-in-10', sub { deaf_cell($_[0]) }],
+    ['kafka-10000', sub { kafka_cell($_[0]) }],
+    ['heartbeats-15000', sub { heartbeats_cell($_[0], 15000) }],
+    ['memory-10000', sub { memory_cell($_[0], 10000) }],
+    ['connects', sub { connects_cell($_[0], 10000) }],
 );
 
 
@@ -363,18 +650,25 @@ sub machine {
 my %wanted = map { $_ => 1 } @ARGV;
 my @done;
 
-printf("%-16s %-32s %12s %12s %7s  %s\n", qw(cell unit module floor ratio),
+printf("%-16s %-36s %10s %10s %6s  %s\n", qw(cell unit module floor ratio),
        'all ratios; p99 module/floor in ms; offered, received');
 
 for my $cell (grep { !%wanted || $wanted{$_->[0]} } @cells) {
     my $got = $cell->[1]->($cell->[0]);
 
-    printf("%-16s %-32s %12.4g %12.4g %7.2f  %s; %.1f/%.1f; %d, %d\n",
+    push @done, $got;
+
+    if (!exists $got->{ratio}) {
+        printf("%-16s %-36s %10.4g  %31s\n", @$got{qw(name unit value)},
+               join(' ', map { sprintf('%.4g', $_) } @{$got->{values}}));
+        next;
+    }
+
+    printf("%-16s %-36s %10.4g %10.4g %6.2f  %s; %.1f/%.1f; %d, %d\n",
            @$got{qw(name unit value floor ratio)},
            join(' ', map { sprintf('%.2f', $_) } @{$got->{ratios}}),
            $got->{module_run}{p99_us} / 1000, $got->{floor_run}{p99_us} / 1000,
            @{$got->{module_run}}{qw(offered received)});
-    push @done, $got;
 }
 
 spew("$top/build/bench.json", JSON::PP->new->canonical->pretty->encode(
