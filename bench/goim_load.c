@@ -18,7 +18,8 @@
  * "beat MS" lets each send a heartbeat once in so many ms, "close" closes all,
  * "quit" or the end of input ends.
  *
- * Environment: GOIM_LOAD_RCVBUF, the sockets' SO_RCVBUF in bytes.
+ * Environment: GOIM_LOAD_RCVBUF, the sockets' SO_RCVBUF in bytes;
+ * GOIM_LOAD_FROM, the first source address, by default 127.0.0.1.
  */
 
 #define _GNU_SOURCE
@@ -96,6 +97,7 @@ typedef struct {
 
     int                  rooms;    /* 0: numbers are not folded */
     int                  rcvbuf;   /* 0: the system's */
+    uint32_t             from;     /* the first source address */
     uint64_t             latencies[LOAD_BUCKETS];
     uint64_t             max_ns;
     uint64_t             now_ns;   /* of this turn */
@@ -537,7 +539,7 @@ load_connect(load_t *load, load_conn_t *c)
 
     memset(&from, 0, sizeof(from));
     from.sin_family = AF_INET;
-    from.sin_addr.s_addr = htonl(0x7f000001 + number / LOAD_PER_IP);
+    from.sin_addr.s_addr = htonl(load->from + number / LOAD_PER_IP);
 
     setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
 
@@ -777,6 +779,8 @@ main(int argc, char **argv)
     load.uri = argv[2];
     load.token = argc > 4 && strcmp(argv[4], "-") != 0 ? argv[4] : NULL;
     load.rooms = argc > 5 ? atoi(argv[5]) : 0;
+    load.from = ntohl(inet_addr(getenv("GOIM_LOAD_FROM")
+                                ? getenv("GOIM_LOAD_FROM") : "127.0.0.1"));
     load.rcvbuf = atoi(getenv("GOIM_LOAD_RCVBUF") ? getenv("GOIM_LOAD_RCVBUF")
                                                   : "0");
     load.epfd = epoll_create1(EPOLL_CLOEXEC);

@@ -32,19 +32,20 @@ static const char *jw_conf_set_log_level(void *data, const char *value);
 
 
 static const goim_conf_setting_t  jw_conf_settings[] = {
-    { "channel", "path", jw_conf_set_path },
-    { "kafka", "topics", jw_conf_set_topics },
-    { "kafka", "auto.offset.reset", jw_conf_set_reset },
-    { "kafka", "enable.auto.commit", jw_conf_set_owned_commit },
-    { "kafka", "enable.auto.offset.store", jw_conf_set_owned_commit },
-    { "kafka", "enable.partition.eof", jw_conf_set_owned_eof },
-    { "kafka", "log.queue", jw_conf_set_owned_log },
-    { "job", "server_id", jw_conf_set_server_id },
-    { "job", "max_age", jw_conf_set_max_age },
-    { "job", "v1_room_type", jw_conf_set_v1_room_type },
-    { "job", "v1_op", jw_conf_set_v1_op },
-    { "job", "partition_check", jw_conf_set_partition_check },
-    { "job", "log_level", jw_conf_set_log_level },
+    goim_conf_custom("channel", "path", jw_conf_set_path),
+    goim_conf_custom("kafka", "topics", jw_conf_set_topics),
+    goim_conf_custom("kafka", "auto.offset.reset", jw_conf_set_reset),
+    goim_conf_custom("kafka", "enable.auto.commit", jw_conf_set_owned_commit),
+    goim_conf_custom("kafka", "enable.auto.offset.store",
+                     jw_conf_set_owned_commit),
+    goim_conf_custom("kafka", "enable.partition.eof", jw_conf_set_owned_eof),
+    goim_conf_custom("kafka", "log.queue", jw_conf_set_owned_log),
+    goim_conf_custom("job", "server_id", jw_conf_set_server_id),
+    goim_conf_custom("job", "max_age", jw_conf_set_max_age),
+    goim_conf_custom("job", "v1_room_type", jw_conf_set_v1_room_type),
+    goim_conf_custom("job", "v1_op", jw_conf_set_v1_op),
+    goim_conf_custom("job", "partition_check", jw_conf_set_partition_check),
+    goim_conf_custom("job", "log_level", jw_conf_set_log_level),
 };
 
 static const char *

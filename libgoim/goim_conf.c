@@ -207,6 +207,80 @@ goim_conf_errors(const goim_conf_reader_t *rd)
 }
 
 
+static const char *
+goim_conf_set_text(const goim_conf_setting_t *s, char **field,
+    const char *value)
+{
+    if (goim_conf_has_control(value)) {
+        return "it must have no control characters";
+    }
+
+    if (strlen(value) > s->max) {
+        return s->wanted;
+    }
+
+    return goim_conf_set_string(field, value);
+}
+
+
+static const char *
+goim_conf_set_op(int32_t *field, const char *value)
+{
+    int64_t  n;
+
+    if (goim_conf_number(value, INT32_MIN, INT32_MAX, &n) != GOIM_OK) {
+        return "it must be an operation number of 32 bits";
+    }
+
+    *field = n;
+
+    return NULL;
+}
+
+
+/* What has no setter: a value of a kind, within its limits. */
+static const char *
+goim_conf_set_kind(const goim_conf_setting_t *s, void *conf,
+    const char *value)
+{
+    int       rc;
+    void     *field;
+    int64_t   number;
+    uint64_t  n;
+
+    field = (char *) conf + s->offset;
+
+    switch (s->kind) {
+
+    case GOIM_CONF_TEXT_LINE:
+        return goim_conf_set_text(s, field, value);
+
+    case GOIM_CONF_OP:
+        return goim_conf_set_op(field, value);
+
+    case GOIM_CONF_TIME:
+        rc = goim_conf_time(value, &n);
+        break;
+
+    case GOIM_CONF_SIZE:
+        rc = goim_conf_size(value, &n);
+        break;
+
+    default:
+        rc = goim_conf_number(value, 0, INT64_MAX, &number);
+        n = number;
+    }
+
+    if (rc != GOIM_OK || n < s->min || n > s->max) {
+        return s->wanted;
+    }
+
+    *(uint64_t *) field = n;
+
+    return NULL;
+}
+
+
 static void
 goim_conf_take(goim_conf_reader_t *rd, size_t i, const char *value)
 {
@@ -224,7 +298,8 @@ goim_conf_take(goim_conf_reader_t *rd, size_t i, const char *value)
 
     rd->set_at[i] = rd->line;
 
-    wanted = s->set(rd->conf, value);
+    wanted = s->set ? s->set(rd->conf, value)
+                    : goim_conf_set_kind(s, rd->conf, value);
     if (wanted) {
         goim_conf_error(rd, rd->line, "\"%s\" in [%s] can't be \"%s\": %s",
                         s->name, s->section, value, wanted);

@@ -27,11 +27,34 @@ typedef struct goim_conf_reader_s  goim_conf_reader_t;
 typedef const char *(*goim_conf_set_pt)(void *conf, const char *value);
 
 
+/* What a setting without a setter of its own is. */
+typedef enum {
+    GOIM_CONF_CUSTOM = 0,
+    GOIM_CONF_NUMBER,      /* uint64_t */
+    GOIM_CONF_TIME,        /* uint64_t, ms */
+    GOIM_CONF_SIZE,        /* uint64_t, bytes */
+    GOIM_CONF_OP,          /* int32_t: any operation */
+    GOIM_CONF_TEXT_LINE    /* char *, malloc'ed: no control characters, max
+                              bytes */
+} goim_conf_kind_e;
+
+
 typedef struct {
     const char        *section;
     const char        *name;
-    goim_conf_set_pt   set;
+    goim_conf_set_pt   set;     /* NULL: by kind */
+
+    goim_conf_kind_e   kind;
+    size_t             offset;  /* of the field in the daemon's struct */
+    uint64_t           min;
+    uint64_t           max;
+    const char        *wanted;  /* said if it is not so; NULL: OP and
+                                   TEXT_LINE have words of their own */
 } goim_conf_setting_t;
+
+/* A row of the table with a setter. */
+#define goim_conf_custom(section, name, set)                                 \
+    { section, name, set, GOIM_CONF_CUSTOM, 0, 0, 0, NULL }
 
 
 /* All that a file may hold. */

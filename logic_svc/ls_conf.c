@@ -141,97 +141,6 @@ ls_conf_set_listen(void *data, const char *value)
 
 
 static const char *
-ls_conf_body_size(uint64_t *field, const char *value)
-{
-    uint64_t  n;
-
-    if (goim_conf_size(value, &n) != GOIM_OK || n < 1
-        || n > LS_CONF_BODY_MAX)
-    {
-        return "it must be 1 to 64m bytes: a number with k or m behind it, "
-               "or none";
-    }
-
-    *field = n;
-
-    return NULL;
-}
-
-
-static const char *
-ls_conf_set_max_body(void *data, const char *value)
-{
-    return ls_conf_body_size(&((ls_conf_t *) data)->max_body, value);
-}
-
-
-static const char *
-ls_conf_set_max_buffered(void *data, const char *value)
-{
-    uint64_t    n;
-    ls_conf_t  *conf = data;
-
-    if (goim_conf_size(value, &n) != GOIM_OK || n < LS_CONF_BODY_MAX) {
-        return "it must be 64m bytes or more: a number with k or m behind "
-               "it, or none";
-    }
-
-    conf->max_buffered = n;
-
-    return NULL;
-}
-
-
-static const char *
-ls_conf_uint(uint64_t *field, const char *value, int64_t min, int64_t max,
-    const char *wanted)
-{
-    int64_t  n;
-
-    if (goim_conf_number(value, min, max, &n) != GOIM_OK) {
-        return wanted;
-    }
-
-    *field = n;
-
-    return NULL;
-}
-
-
-static const char *
-ls_conf_time(uint64_t *field, const char *value, uint64_t min, uint64_t max,
-    const char *wanted)
-{
-    uint64_t  ms;
-
-    if (goim_conf_time(value, &ms) != GOIM_OK || ms < min || ms > max) {
-        return wanted;
-    }
-
-    *field = ms;
-
-    return NULL;
-}
-
-
-static const char *
-ls_conf_set_max_requests(void *data, const char *value)
-{
-    return ls_conf_uint(&((ls_conf_t *) data)->max_requests, value, 1,
-                        1000000, "it must be a number from 1 to 1000000");
-}
-
-
-static const char *
-ls_conf_set_timeout(void *data, const char *value)
-{
-    return ls_conf_time(&((ls_conf_t *) data)->timeout_ms, value, 1000,
-                        3600 * 1000, "it must be 1s to 1h: a number with ms, "
-                        "s, m or h behind it");
-}
-
-
-static const char *
 ls_conf_set_topic(void *data, const char *value)
 {
     size_t  len;
@@ -304,15 +213,6 @@ ls_conf_set_store(void *data, const char *value)
 
 
 static const char *
-ls_conf_set_expire(void *data, const char *value)
-{
-    return ls_conf_time(&((ls_conf_t *) data)->expire_ms, value, 60 * 1000,
-                        30ULL * 24 * 3600 * 1000, "it must be 1m to 720h, "
-                        "and more than renew= of nginx's goim_session");
-}
-
-
-static const char *
 ls_conf_set_redis_servers(void *data, const char *value)
 {
     unsigned             n;
@@ -332,46 +232,6 @@ ls_conf_set_redis_servers(void *data, const char *value)
     }
 
     return goim_conf_set_string(&((ls_conf_t *) data)->redis_servers, value);
-}
-
-
-static const char *
-ls_conf_set_redis_username(void *data, const char *value)
-{
-    return goim_conf_set_string(&((ls_conf_t *) data)->redis_username, value);
-}
-
-
-static const char *
-ls_conf_set_redis_password(void *data, const char *value)
-{
-    return goim_conf_set_string(&((ls_conf_t *) data)->redis_password, value);
-}
-
-
-static const char *
-ls_conf_set_redis_database(void *data, const char *value)
-{
-    return ls_conf_uint(&((ls_conf_t *) data)->redis_database, value, 0,
-                        1000000, "it must be the number of a database: 0 or "
-                        "more");
-}
-
-
-static const char *
-ls_conf_set_redis_timeout(void *data, const char *value)
-{
-    return ls_conf_time(&((ls_conf_t *) data)->redis_timeout_ms, value, 10,
-                        60 * 1000, "it must be 10ms to 1m: a number with ms, "
-                        "s, m or h behind it");
-}
-
-
-static const char *
-ls_conf_set_redis_max_calls(void *data, const char *value)
-{
-    return ls_conf_uint(&((ls_conf_t *) data)->redis_max_calls, value, 100,
-                        10000000, "it must be a number from 100 to 10000000");
 }
 
 
@@ -471,53 +331,6 @@ ls_conf_set_jwt_alg(void *data, const char *value)
 
 
 static const char *
-ls_conf_set_heartbeat(void *data, const char *value)
-{
-    return ls_conf_time(&((ls_conf_t *) data)->heartbeat_ms, value, 1000,
-                        3600 * 1000, "it must be 1s to 1h: a number with ms, "
-                        "s, m or h behind it");
-}
-
-
-static const char *
-ls_conf_set_heartbeat_max(void *data, const char *value)
-{
-    return ls_conf_uint(&((ls_conf_t *) data)->heartbeat_max, value, 1, 100,
-                        "it must be a number from 1 to 100: so many "
-                        "heartbeats may be missing");
-}
-
-
-static const char *
-ls_conf_op(int32_t *field, const char *value)
-{
-    int64_t  n;
-
-    if (goim_conf_number(value, INT32_MIN, INT32_MAX, &n) != GOIM_OK) {
-        return "it must be an operation number of 32 bits";
-    }
-
-    *field = n;
-
-    return NULL;
-}
-
-
-static const char *
-ls_conf_set_publish_op(void *data, const char *value)
-{
-    return ls_conf_op(&((ls_conf_t *) data)->publish_op, value);
-}
-
-
-static const char *
-ls_conf_set_publish_max(void *data, const char *value)
-{
-    return ls_conf_body_size(&((ls_conf_t *) data)->publish_max, value);
-}
-
-
-static const char *
 ls_conf_set_v1_room_type(void *data, const char *value)
 {
     if (strlen(value) > 64 || goim_conf_has_control(value)
@@ -532,133 +345,96 @@ ls_conf_set_v1_room_type(void *data, const char *value)
 
 
 static const char *
-ls_conf_set_v1_op(void *data, const char *value)
-{
-    return ls_conf_op(&((ls_conf_t *) data)->v1_op, value);
-}
-
-
-/* The texts of [nodes] go to clients as they are. */
-static const char *
-ls_conf_text(char **field, const char *value)
-{
-    if (goim_conf_has_control(value)) {
-        return "it must have no control characters";
-    }
-
-    return goim_conf_set_string(field, value);
-}
-
-
-static const char *
-ls_conf_set_domain(void *data, const char *value)
-{
-    return ls_conf_text(&((ls_conf_t *) data)->domain, value);
-}
-
-
-static const char *
-ls_conf_set_host_domain(void *data, const char *value)
-{
-    if (strlen(value) > LS_CONF_NAME_LEN) {
-        return "it must have at most 255 bytes";
-    }
-
-    return ls_conf_text(&((ls_conf_t *) data)->host_domain, value);
-}
-
-
-static const char *
-ls_conf_set_region(void *data, const char *value)
-{
-    return ls_conf_text(&((ls_conf_t *) data)->region, value);
-}
-
-
-static const char *
-ls_conf_set_zone(void *data, const char *value)
-{
-    return ls_conf_text(&((ls_conf_t *) data)->zone, value);
-}
-
-
-static const char *
-ls_conf_set_env(void *data, const char *value)
-{
-    return ls_conf_text(&((ls_conf_t *) data)->env, value);
-}
-
-
-static const char  ls_conf_port[] = "it must be a port, or 0 for none";
-
-
-static const char *
-ls_conf_set_tcp_port(void *data, const char *value)
-{
-    return ls_conf_uint(&((ls_conf_t *) data)->tcp_port, value, 0, 65535,
-                        ls_conf_port);
-}
-
-
-static const char *
-ls_conf_set_ws_port(void *data, const char *value)
-{
-    return ls_conf_uint(&((ls_conf_t *) data)->ws_port, value, 0, 65535,
-                        ls_conf_port);
-}
-
-
-static const char *
-ls_conf_set_wss_port(void *data, const char *value)
-{
-    return ls_conf_uint(&((ls_conf_t *) data)->wss_port, value, 0, 65535,
-                        ls_conf_port);
-}
-
-
-static const char *
 ls_conf_set_log_level(void *data, const char *value)
 {
     return goim_conf_set_level(&((ls_conf_t *) data)->log_level, value);
 }
 
 
+#define ls_conf_row(section, name, kind, field, min, max, wanted)             \
+    { section, name, NULL, kind, offsetof(ls_conf_t, field), min, max, wanted }
+
+#define ls_conf_text(section, name, field)                                   \
+    ls_conf_row(section, name, GOIM_CONF_TEXT_LINE, field, 0, SIZE_MAX, NULL)
+
+#define ls_conf_op(section, field)                                           \
+    ls_conf_row(section, "op", GOIM_CONF_OP, field, 0, 0, NULL)
+
+#define ls_conf_port(name, field)                                            \
+    ls_conf_row("nodes", name, GOIM_CONF_NUMBER, field, 0, 65535,            \
+                "it must be a port, or 0 for none")
+
+#define LS_CONF_HOUR_MS  (3600 * 1000)
+
+
+static const char  ls_conf_body_wanted[] =
+    "it must be 1 to 64m bytes: a number with k or m behind it, or none";
+
+static const char  ls_conf_hour_wanted[] =
+    "it must be 1s to 1h: a number with ms, s, m or h behind it";
+
+
 static const goim_conf_setting_t  ls_conf_settings[] = {
-    { "http", "listen", ls_conf_set_listen },
-    { "http", "max_body", ls_conf_set_max_body },
-    { "http", "max_requests", ls_conf_set_max_requests },
-    { "http", "max_buffered", ls_conf_set_max_buffered },
-    { "http", "timeout", ls_conf_set_timeout },
-    { "kafka", "topic", ls_conf_set_topic },
-    { "kafka", "enable.idempotence", ls_conf_set_owned_idempotence },
-    { "kafka", "partitioner", ls_conf_set_owned_partitioner },
-    { "kafka", "log.queue", ls_conf_set_owned_log },
-    { "session", "store", ls_conf_set_store },
-    { "session", "expire", ls_conf_set_expire },
-    { "redis", "servers", ls_conf_set_redis_servers },
-    { "redis", "username", ls_conf_set_redis_username },
-    { "redis", "password", ls_conf_set_redis_password },
-    { "redis", "database", ls_conf_set_redis_database },
-    { "redis", "timeout", ls_conf_set_redis_timeout },
-    { "redis", "max_calls", ls_conf_set_redis_max_calls },
-    { "auth", "mode", ls_conf_set_auth },
-    { "auth", "jwt_key", ls_conf_set_jwt_key },
-    { "auth", "jwt_alg", ls_conf_set_jwt_alg },
-    { "auth", "heartbeat", ls_conf_set_heartbeat },
-    { "auth", "heartbeat_max", ls_conf_set_heartbeat_max },
-    { "publish", "op", ls_conf_set_publish_op },
-    { "publish", "max_size", ls_conf_set_publish_max },
-    { "v1", "room_type", ls_conf_set_v1_room_type },
-    { "v1", "op", ls_conf_set_v1_op },
-    { "nodes", "domain", ls_conf_set_domain },
-    { "nodes", "host_domain", ls_conf_set_host_domain },
-    { "nodes", "tcp_port", ls_conf_set_tcp_port },
-    { "nodes", "ws_port", ls_conf_set_ws_port },
-    { "nodes", "wss_port", ls_conf_set_wss_port },
-    { "nodes", "region", ls_conf_set_region },
-    { "nodes", "zone", ls_conf_set_zone },
-    { "nodes", "env", ls_conf_set_env },
-    { "log", "level", ls_conf_set_log_level },
+    goim_conf_custom("http", "listen", ls_conf_set_listen),
+    ls_conf_row("http", "max_body", GOIM_CONF_SIZE, max_body, 1,
+                LS_CONF_BODY_MAX, ls_conf_body_wanted),
+    ls_conf_row("http", "max_requests", GOIM_CONF_NUMBER, max_requests, 1,
+                1000000, "it must be a number from 1 to 1000000"),
+    ls_conf_row("http", "max_buffered", GOIM_CONF_SIZE, max_buffered,
+                LS_CONF_BODY_MAX, UINT64_MAX, "it must be 64m bytes or more: "
+                "a number with k or m behind it, or none"),
+    ls_conf_row("http", "timeout", GOIM_CONF_TIME, timeout_ms, 1000,
+                LS_CONF_HOUR_MS, ls_conf_hour_wanted),
+
+    goim_conf_custom("kafka", "topic", ls_conf_set_topic),
+    goim_conf_custom("kafka", "enable.idempotence",
+                     ls_conf_set_owned_idempotence),
+    goim_conf_custom("kafka", "partitioner", ls_conf_set_owned_partitioner),
+    goim_conf_custom("kafka", "log.queue", ls_conf_set_owned_log),
+
+    goim_conf_custom("session", "store", ls_conf_set_store),
+    ls_conf_row("session", "expire", GOIM_CONF_TIME, expire_ms, 60 * 1000,
+                30ULL * 24 * LS_CONF_HOUR_MS, "it must be 1m to 720h, and "
+                "more than renew= of nginx's goim_session"),
+
+    goim_conf_custom("redis", "servers", ls_conf_set_redis_servers),
+    ls_conf_text("redis", "username", redis_username),
+    ls_conf_text("redis", "password", redis_password),
+    ls_conf_row("redis", "database", GOIM_CONF_NUMBER, redis_database, 0,
+                1000000, "it must be the number of a database: 0 or more"),
+    ls_conf_row("redis", "timeout", GOIM_CONF_TIME, redis_timeout_ms, 10,
+                60 * 1000, "it must be 10ms to 1m: a number with ms, s, m or "
+                "h behind it"),
+    ls_conf_row("redis", "max_calls", GOIM_CONF_NUMBER, redis_max_calls, 100,
+                10000000, "it must be a number from 100 to 10000000"),
+
+    goim_conf_custom("auth", "mode", ls_conf_set_auth),
+    goim_conf_custom("auth", "jwt_key", ls_conf_set_jwt_key),
+    goim_conf_custom("auth", "jwt_alg", ls_conf_set_jwt_alg),
+    ls_conf_row("auth", "heartbeat", GOIM_CONF_TIME, heartbeat_ms, 1000,
+                LS_CONF_HOUR_MS, ls_conf_hour_wanted),
+    ls_conf_row("auth", "heartbeat_max", GOIM_CONF_NUMBER, heartbeat_max, 1,
+                100, "it must be a number from 1 to 100: so many heartbeats "
+                "may be missing"),
+
+    ls_conf_op("publish", publish_op),
+    ls_conf_row("publish", "max_size", GOIM_CONF_SIZE, publish_max, 1,
+                LS_CONF_BODY_MAX, ls_conf_body_wanted),
+
+    goim_conf_custom("v1", "room_type", ls_conf_set_v1_room_type),
+    ls_conf_op("v1", v1_op),
+
+    ls_conf_text("nodes", "domain", domain),
+    ls_conf_row("nodes", "host_domain", GOIM_CONF_TEXT_LINE, host_domain, 0,
+                LS_CONF_NAME_LEN, "it must have at most 255 bytes"),
+    ls_conf_port("tcp_port", tcp_port),
+    ls_conf_port("ws_port", ws_port),
+    ls_conf_port("wss_port", wss_port),
+    ls_conf_text("nodes", "region", region),
+    ls_conf_text("nodes", "zone", zone),
+    ls_conf_text("nodes", "env", env),
+
+    goim_conf_custom("log", "level", ls_conf_set_log_level),
 };
 
 

@@ -61,9 +61,17 @@ for my $cells (map { [split(/\s*\|\s*/, $_, -1)] } $logic =~ /^\|(.*)\|$/mg) {
     $row{"$section $_"} = 1 for "$cells->[1] $cells->[4]" =~ /`([^`]+)`/g;
 }
 
-my @settings = $conf =~ /^    \{ "(\w+)", "([\w.]+)", ls_conf_set_/mg;
-my @names = map { "$settings[$_] $settings[$_ + 1]" }
-    grep { $_ % 2 == 0 } 0 .. $#settings;
+# the table's rows, two forms of which name only one half
+my @names;
+
+while ($conf =~ /^\s+(?:goim_conf_custom|ls_conf_(row|text|op|port))
+                 \("(\w+)",\s+("?)([\w.]+)/mxg) {
+    my ($form, $first, $quote, $second) = ($1 || '', $2, $3, $4);
+
+    push @names, $form eq 'op' ? "$first op"
+                : $form eq 'port' ? "nodes $first"
+                : $quote ? "$first $second" : ();
+}
 
 cmp_ok(scalar @names, '>', 30, 'goim-logic\'s settings are found');
 is(join(', ', grep { !$row{$_} } @names), '', 'each has a line');

@@ -239,7 +239,7 @@ complete(goim_conf_reader_t *rd, void *data)
 
 
 static const goim_conf_setting_t  settings[] = {
-    { "a", "one", set_one },
+    goim_conf_custom("a", "one", set_one),
 };
 
 static const goim_conf_schema_t  schema = {
