@@ -6,6 +6,8 @@
 #
 #     bench/run.pl [CELL ...]
 #
+# Environment: GOIM_BENCH_OUT, another file than build/bench.json.
+#
 # A cell's number is a median: of GOIM_BENCH_REPEATS (3) pairs of module and
 # floor, or, where there is no floor, of a third as many runs.  Fails if a
 # message was lost and not counted.
@@ -33,10 +35,14 @@ use Test::Goim::Util qw(reserve_ports slurp spew);
 my $top = abs_path("$FindBin::Bin/..");
 my $tools = "$top/build/t";
 our $repeats = $ENV{GOIM_BENCH_REPEATS} || 3;
+my $out = $ENV{GOIM_BENCH_OUT} || "$top/build/bench.json";
 my $body = 100;
 my $channel_size = 64 * 1024 * 1024;
 my $json = JSON::PP->new->canonical;
 my @folders;
+
+# of the load; the server has the first
+my $second = (() = slurp('/proc/cpuinfo') =~ /^processor/mg) > 1 ? 1 : 0;
 
 END { remove_tree(@folders) if @folders }
 $SIG{$_} = sub { exit(1) } for qw(INT TERM HUP);
@@ -59,7 +65,7 @@ sub start {
 
     $self->{empty_kb} = pss_kb($self);
     my $began = time;
-    $self->{load} = tool($self, 'load', 1, "$tools/goim_load",
+    $self->{load} = tool($self, 'load', $second, "$tools/goim_load",
                          "127.0.0.1:$self->{port}", '/sub?room=live://%d',
                          $opt{clients}, '-', $opt{rooms});
     my $stats = $json->decode($self->{load}->answer(qr/^\{/, 120));
@@ -85,7 +91,7 @@ sub tool {
 sub start_publisher {
     my ($self) = @_;
 
-    $self->{publisher} = tool($self, 'publish', 1, "$tools/bench_publish",
+    $self->{publisher} = tool($self, 'publish', $second, "$tools/bench_publish",
                               $self->{channel}, $channel_size);
     my ($generation) = $self->{publisher}->answer(qr/^ready/) =~ /(\d+)/;
 
@@ -451,7 +457,7 @@ sub http_during {
     if ($pid == 0) {
 
         # it must not wait for the load on its core
-        system("taskset -cp 1 $$ >/dev/null; chrt -f -p 10 $$ 2>/dev/null");
+        system("taskset -cp $second $$ >/dev/null; chrt -f -p 10 $$ 2>/dev/null");
         print $out join(' ', http_latencies($server->{port}, $seconds));
         close($out);
         POSIX::_exit(0);
@@ -584,7 +590,7 @@ sub start_kafka {
     my ($self) = @_;
 
     $self->{publisher}->stop;
-    $self->{mock} = tool($self, 'mock', 1, "$tools/mock_kafka", 1,
+    $self->{mock} = tool($self, 'mock', $second, "$tools/mock_kafka", 1,
                          'goim-push-topic:1');
     my ($brokers) = $self->{mock}->answer(qr/^bootstrap/) =~ / (\S+)/;
 
@@ -596,9 +602,9 @@ brokers = $brokers
 auto.offset.reset = earliest
 fetch.wait.max.ms = 10
 CONF
-    $self->{job} = tool($self, 'job', 1, "$top/build/goim-job", '-c',
+    $self->{job} = tool($self, 'job', $second, "$top/build/goim-job", '-c',
                         "$self->{dir}/job.conf");
-    $self->{publisher} = tool($self, 'publish', 1, "$tools/bench_publish",
+    $self->{publisher} = tool($self, 'publish', $second, "$tools/bench_publish",
                               '-k', $brokers, 'goim-push-topic');
     $self->{publisher}->answer(qr/^ready/);
 
@@ -636,10 +642,9 @@ my @cells = (
 
 
 sub machine {
-    my ($model) = map { /^model name\s*:\s*(.*)/ ? $1 : () }
-        split(/\n/, do { local @ARGV = '/proc/cpuinfo'; local $/; <> });
-    my $cores = () = do { local @ARGV = '/proc/cpuinfo'; local $/; <> }
-        =~ /^processor/mg;
+    my $cpus = slurp('/proc/cpuinfo');
+    my ($model) = $cpus =~ /^model name\s*:\s*(.*)/m;
+    my $cores = () = $cpus =~ /^processor/mg;
     chomp(my $kernel = `uname -r`);
 
     return { model => $model || 'unknown', cores => $cores,
@@ -671,6 +676,6 @@ for my $cell (grep { !%wanted || $wanted{$_->[0]} } @cells) {
            @{$got->{module_run}}{qw(offered received)});
 }
 
-spew("$top/build/bench.json", JSON::PP->new->canonical->pretty->encode(
+spew($out, JSON::PP->new->canonical->pretty->encode(
     { machine => machine(), body => $body, repeats => $repeats,
       cells => \@done }));
