@@ -44,7 +44,8 @@
 #define LOAD_BUF      (4 * 1024 * 1024)
 #define LOAD_EVENTS   512
 #define LOAD_PENDING  256   /* handshakes at the same time */
-#define LOAD_PER_IP   20000 /* connections of one source address */
+#define LOAD_PER_IP   10000 /* of one address: beyond half of its ports the
+                               kernel searches long for a free one */
 
 /* latencies: 16 steps for each power of two of ns */
 #define LOAD_STEPS    16

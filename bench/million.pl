@@ -33,10 +33,11 @@ my $clients = $ARGV[0] || 1_000_000;
 my $body = 100;
 my $channel_size = 64 * 1024 * 1024;
 my $json = JSON::PP->new;
+$| = 1;
 
 # of a worker's files; the kernel spreads clients over the workers by a hash,
 # and nginx wants a sixteenth of its connections free
-my $files = `ulimit -n` + 0;
+my ($files) = slurp('/proc/self/limits') =~ /^Max open files\s+(\d+)/m;
 my $per_process = int(($files - 500) * 0.85);
 my $n = ceil($clients / $per_process);
 my $per_load = ceil($clients / $n);
@@ -112,7 +113,7 @@ say_line('clients, workers, generators', "$clients, $n, $n");
 my $began = time;
 
 for my $i (0 .. $n - 1) {
-    local $ENV{GOIM_LOAD_FROM} = '127.0.1.' . ($i + 1);
+    local $ENV{GOIM_LOAD_FROM} = '127.0.1.' . (2 * $i + 1);
     my $count = min($per_load, $clients - $i * $per_load);
 
     push @loads, Test::Goim::Process->new(
@@ -160,9 +161,9 @@ for my $rate (0.1, 1, 10) {
     }
 
     say_line("$rate messages/s to all", sprintf(
-        '%d of %d arrived, lost %d, doubled %d, in %.1f s',
+        '%d of %d arrived, lost %d, doubled %d, closed %d, in %.1f s',
         $stats->{messages}, $sent * $clients, $stats->{lost},
-        $stats->{doubled}, time - $began));
+        $stats->{doubled}, $stats->{closed}, time - $began));
     say_line('  a message took, p50 and the last client', sprintf(
         '%.1f s, %.1f s', $stats->{p50_ms} / 1000, $stats->{max_ms} / 1000));
     say_line('  workers woken for each message', sprintf(
