@@ -47,7 +47,8 @@ chmod(0755, $dir);
 my (@loads, $nginx, $publisher);
 
 END {
-    $_ && $_->stop('KILL', 10) for @loads, $publisher;
+    $_ && $_->kill('KILL') for @loads, $publisher;
+    $_ && $_->stop('KILL', 60) for @loads, $publisher;
     $nginx->stop if $nginx;
     remove_tree($dir) if $dir;
 }

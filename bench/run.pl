@@ -39,12 +39,16 @@ my $out = $ENV{GOIM_BENCH_OUT} || "$top/build/bench.json";
 my $body = 100;
 my $channel_size = 64 * 1024 * 1024;
 my $json = JSON::PP->new->canonical;
-my @folders;
+my @running;
 
 # of the load; the server has the first
 my $second = (() = slurp('/proc/cpuinfo') =~ /^processor/mg) > 1 ? 1 : 0;
 
-END { remove_tree(@folders) if @folders }
+END {
+    my $code = $?;
+    stop($_) for @running;
+    $? = $code;
+}
 $SIG{$_} = sub { exit(1) } for qw(INT TERM HUP);
 
 
@@ -56,10 +60,10 @@ sub start {
     my (%opt) = @_;
 
     my $dir = tempdir('goim-bench-XXXXXXXX', DIR => '/dev/shm');
-    push @folders, $dir;
     chmod(0755, $dir);
 
     my $self = { %opt, dir => $dir, channel => "$dir/channel" };
+    push @running, $self;
 
     $opt{kind} eq 'module' ? start_module($self) : start_floor($self);
 
@@ -143,8 +147,9 @@ sub stop {
     my ($self) = @_;
 
     $_ && $_->stop('KILL', 5) for @$self{qw(load publisher floor job mock)};
-    $self->{nginx}->stop if $self->{nginx};
+    $self->{nginx}->stop if $self->{nginx} && $self->{nginx}->alive;
     remove_tree($self->{dir});
+    @running = grep { $_ != $self } @running;
 }
 
 
