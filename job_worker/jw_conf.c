@@ -3,6 +3,7 @@
  */
 
 #include <ctype.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,6 @@
 
 
 #define JW_CONF_TOPIC       "goim-push-topic"
-#define JW_CONF_TOPIC_LEN   249
-#define JW_CONF_TYPE_LEN    64
 #define JW_CONF_SERVER_LEN  255
 
 
@@ -26,7 +25,6 @@ static const char *jw_conf_set_owned_log(void *data, const char *value);
 static const char *jw_conf_set_server_id(void *data, const char *value);
 static const char *jw_conf_set_max_age(void *data, const char *value);
 static const char *jw_conf_set_v1_room_type(void *data, const char *value);
-static const char *jw_conf_set_v1_op(void *data, const char *value);
 static const char *jw_conf_set_partition_check(void *data, const char *value);
 static const char *jw_conf_set_log_level(void *data, const char *value);
 
@@ -43,7 +41,8 @@ static const goim_conf_setting_t  jw_conf_settings[] = {
     goim_conf_custom("job", "server_id", jw_conf_set_server_id),
     goim_conf_custom("job", "max_age", jw_conf_set_max_age),
     goim_conf_custom("job", "v1_room_type", jw_conf_set_v1_room_type),
-    goim_conf_custom("job", "v1_op", jw_conf_set_v1_op),
+    { "job", "v1_op", NULL, GOIM_CONF_OP, offsetof(jw_conf_t, v1_op), 0, 0,
+      NULL },
     goim_conf_custom("job", "partition_check", jw_conf_set_partition_check),
     goim_conf_custom("job", "log_level", jw_conf_set_log_level),
 };
@@ -67,38 +66,15 @@ jw_conf_set_path(void *data, const char *value)
 }
 
 
-static int
-jw_conf_is_topic(const char *name, size_t len)
-{
-    size_t  i;
-
-    if (len == 0 || len > JW_CONF_TOPIC_LEN
-        || strncmp(name, ".", len) == 0 || strncmp(name, "..", len) == 0)
-    {
-        return 0;
-    }
-
-    for (i = 0; i < len; i++) {
-        if (!isalnum((unsigned char) name[i])
-            && strchr("._-", name[i]) == NULL)
-        {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
 static const char *
 jw_conf_add_topic(jw_conf_t *conf, const char *name, size_t len)
 {
     size_t  i;
     char   *topic;
 
-    if (!jw_conf_is_topic(name, len)) {
+    if (!goim_kafka_is_topic(name, len)) {
         return "it must be a list of Kafka topics with commas between, each "
-               "of 1 to 249 letters, digits, \".\", \"_\" or \"-\"";
+               "of " GOIM_KAFKA_TOPIC_WANTED;
     }
 
     for (i = 0; i < conf->ntopics; i++) {
@@ -234,30 +210,7 @@ jw_conf_set_v1_room_type(void *data, const char *value)
 {
     jw_conf_t  *conf = data;
 
-    if (strlen(value) > JW_CONF_TYPE_LEN || goim_conf_has_control(value)
-        || strstr(value, "://") != NULL)
-    {
-        return "it must be what stands before \"://\" in a room's name: 1 to "
-               "64 bytes, no control characters";
-    }
-
-    return goim_conf_set_string(&conf->v1_room_type, value);
-}
-
-
-static const char *
-jw_conf_set_v1_op(void *data, const char *value)
-{
-    int64_t     n;
-    jw_conf_t  *conf = data;
-
-    if (goim_conf_number(value, INT32_MIN, INT32_MAX, &n) != GOIM_OK) {
-        return "it must be an operation number of 32 bits";
-    }
-
-    conf->v1_op = n;
-
-    return NULL;
+    return goim_conf_set_room_type(&conf->v1_room_type, value);
 }
 
 

@@ -16,6 +16,7 @@
 
 #define GOIM_CONF_LINE_MAX   65536
 #define GOIM_CONF_ERROR_LEN  512
+#define GOIM_CONF_TYPE_LEN   64
 
 
 /* A file being read. */
@@ -152,6 +153,20 @@ goim_conf_number(const char *value, int64_t min, int64_t max, int64_t *number)
     *number = n;
 
     return GOIM_OK;
+}
+
+
+const char *
+goim_conf_set_room_type(char **field, const char *value)
+{
+    if (strlen(value) > GOIM_CONF_TYPE_LEN || goim_conf_has_control(value)
+        || strstr(value, "://") != NULL)
+    {
+        return "it must be what stands before \"://\" in a room's name: 1 to "
+               "64 bytes, no control characters";
+    }
+
+    return goim_conf_set_string(field, value);
 }
 
 

@@ -117,6 +117,9 @@ GOIM_MUSTCHECK int goim_conf_size(const char *value, uint64_t *bytes);
 GOIM_MUSTCHECK int goim_conf_number(const char *value, int64_t min,
     int64_t max, int64_t *number);
 
+/* The setter of a room's type, which stands before "://" in its name. */
+const char *goim_conf_set_room_type(char **field, const char *value);
+
 /* The setter of a log level. */
 const char *goim_conf_set_level(goim_log_level_e *field, const char *value);
 

@@ -2,10 +2,14 @@
  * librdkafka's properties and log lines; see goim_kafka.h.
  */
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "goim_kafka.h"
+
+
+#define GOIM_KAFKA_TOPIC_LEN  249
 
 
 int
@@ -51,6 +55,29 @@ goim_kafka_find(const goim_kafka_conf_t *kc, const char *name)
     }
 
     return NULL;
+}
+
+
+int
+goim_kafka_is_topic(const char *name, size_t len)
+{
+    size_t  i;
+
+    if (len == 0 || len > GOIM_KAFKA_TOPIC_LEN
+        || strncmp(name, ".", len) == 0 || strncmp(name, "..", len) == 0)
+    {
+        return 0;
+    }
+
+    for (i = 0; i < len; i++) {
+        if (!isalnum((unsigned char) name[i])
+            && strchr("._-", name[i]) == NULL)
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

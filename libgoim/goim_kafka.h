@@ -44,6 +44,12 @@ void goim_kafka_take(goim_kafka_conf_t *kc, goim_conf_reader_t *rd,
 void goim_kafka_complete(const goim_kafka_conf_t *kc,
     goim_conf_reader_t *rd);
 
+/* Whether it can be the name of a topic, and how to say what one is. */
+int goim_kafka_is_topic(const char *name, size_t len);
+
+#define GOIM_KAFKA_TOPIC_WANTED                                              \
+    "1 to 249 letters, digits, \".\", \"_\" or \"-\""
+
 /* NULL: the file does not set it. */
 const char *goim_kafka_get(const goim_kafka_conf_t *kc,
     const char *name);

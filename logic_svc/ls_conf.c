@@ -14,7 +14,6 @@
 
 
 #define LS_CONF_TOPIC      "goim-push-topic"
-#define LS_CONF_TOPIC_LEN  249
 #define LS_CONF_NAME_LEN   255  /* of a host: RFC 1035, 2.3.4 */
 
 
@@ -143,17 +142,8 @@ ls_conf_set_listen(void *data, const char *value)
 static const char *
 ls_conf_set_topic(void *data, const char *value)
 {
-    size_t  len;
-
-    len = strlen(value);
-
-    if (len > LS_CONF_TOPIC_LEN || strcmp(value, ".") == 0
-        || strcmp(value, "..") == 0
-        || strspn(value, "abcdefghijklmnopqrstuvwxyz"
-                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != len)
-    {
-        return "it must be a Kafka topic: 1 to 249 letters, digits, \".\", "
-               "\"_\" or \"-\"";
+    if (!goim_kafka_is_topic(value, strlen(value))) {
+        return "it must be a Kafka topic: " GOIM_KAFKA_TOPIC_WANTED;
     }
 
     return goim_conf_set_string(&((ls_conf_t *) data)->topic, value);
@@ -333,14 +323,8 @@ ls_conf_set_jwt_alg(void *data, const char *value)
 static const char *
 ls_conf_set_v1_room_type(void *data, const char *value)
 {
-    if (strlen(value) > 64 || goim_conf_has_control(value)
-        || strstr(value, "://") != NULL)
-    {
-        return "it must be what stands before \"://\" in a room's name: 1 to "
-               "64 bytes, no control characters";
-    }
-
-    return goim_conf_set_string(&((ls_conf_t *) data)->v1_room_type, value);
+    return goim_conf_set_room_type(&((ls_conf_t *) data)->v1_room_type,
+                                   value);
 }
 
 

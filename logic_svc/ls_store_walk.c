@@ -12,7 +12,6 @@
 
 #define LS_STORE_WALK_SCANS  4     /* at the same time */
 #define LS_STORE_WALK_PIECE  1000  /* rooms */
-#define LS_STORE_WALK_ID     (LS_REPORT_NAME + 64)
 
 
 typedef struct ls_store_walk_s  ls_store_walk_t;
