@@ -58,8 +58,10 @@ typedef enum {
                                    left its room */
     NGX_GOIM_DROP_ACCEPTS,      /* not in the connection's accepts */
     NGX_GOIM_DROP_NOMEM,        /* no memory for the frame */
+    NGX_GOIM_DROP_RATE,         /* messages beyond max_rate of their room */
     NGX_GOIM_CHANNEL_DAMAGED,   /* times a lane held something else */
     NGX_GOIM_CHANNEL_RETURNED,  /* times the producer went on without us */
+    NGX_GOIM_PENDING,           /* gauge: bytes of ngx_goim_memory.c */
     NGX_GOIM_UPLINKS,           /* gauge: carriers in use */
     NGX_GOIM_PUBLISHED,         /* client messages that logic answered */
     NGX_GOIM_PUBLISH_BUSY,      /* refused: goim_uplink_max, no memory */
@@ -69,7 +71,7 @@ typedef enum {
     NGX_GOIM_SESSION_RESYNCS,   /* times all sessions were reported anew */
 
     NGX_GOIM_CLOSED,            /* the first of the reasons below */
-    NGX_GOIM_CLOSED_LAST = NGX_GOIM_CLOSED + 8,
+    NGX_GOIM_CLOSED_LAST = NGX_GOIM_CLOSED + 9,
 
     NGX_GOIM_COUNTERS
 } ngx_goim_counter_e;
@@ -81,6 +83,7 @@ typedef enum {
     NGX_GOIM_BY_PROTOCOL,       /* a broken frame or packet */
     NGX_GOIM_BY_TIMEOUT,        /* no heartbeat */
     NGX_GOIM_BY_BACKLOG,        /* too slow, "overflow close" */
+    NGX_GOIM_BY_MEMORY,         /* too slow, goim_max_pending */
     NGX_GOIM_BY_KICK,
     NGX_GOIM_BY_REPLACEMENT,    /* the same key connected again */
     NGX_GOIM_BY_REFUSAL,        /* authentication */
@@ -121,11 +124,19 @@ typedef enum {
     NGX_GOIM_CLASS_DROP_BACKLOG,
     NGX_GOIM_CLASS_DROP_CLOSED,
     NGX_GOIM_CLASS_DROP_NOMEM,
+    NGX_GOIM_CLASS_DROP_RATE,
     NGX_GOIM_CLASS_ROOM_FULL,
     NGX_GOIM_CLASS_ROOMS,       /* gauge: rooms with members */
     NGX_GOIM_CLASS_MEMBERS,     /* gauge */
     NGX_GOIM_CLASS_COUNTERS     /* at most GOIM_BOARD_COUNTERS */
 } ngx_goim_class_counter_e;
+
+
+/* Operations from one to another. */
+typedef struct {
+    int32_t                     first;
+    int32_t                     last;
+} ngx_goim_op_range_t;
 
 
 typedef struct {
@@ -134,6 +145,11 @@ typedef struct {
     ngx_uint_t                  overflow;  /* ngx_goim_overflow_e */
     ngx_uint_t                  max_members;  /* of a room; 0: any number */
     ngx_msec_t                  flush;     /* a sweep is held back; 0: not */
+    ngx_uint_t                  flush_count;  /* messages that end that; 0: any
+                                              number may wait */
+    ngx_uint_t                  max_rate;  /* messages/s; 0: any number */
+    ngx_array_t                 priority;  /* ngx_goim_op_range_t: of those
+                                              every one; nelts 0: of none */
 
     /* in a worker */
     _Atomic uint64_t           *counters;  /* NULL: counted nowhere */
@@ -152,6 +168,7 @@ typedef struct {
     ngx_array_t                 classes;   /* ngx_goim_room_class_t */
     ngx_goim_room_class_t       default_class;
     ngx_msec_t                  drain;
+    off_t                       max_pending;  /* bytes of a worker */
     ngx_str_t                   session_uri;  /* empty: no reports */
     ngx_msec_t                  session_interval;
     ngx_msec_t                  session_renew;  /* until all are renewed */
@@ -240,6 +257,18 @@ typedef struct {
 } ngx_goim_client_t;
 
 
+/* Why a connection did not get messages; the first ones concern all members
+ * of a room at once, and are counted in its frame log. */
+typedef enum {
+    NGX_GOIM_SKIP_RATE = 0,
+    NGX_GOIM_SKIP_NOMEM,
+    NGX_GOIM_SKIP_BY_ROOM,
+    NGX_GOIM_SKIP_BACKLOG = NGX_GOIM_SKIP_BY_ROOM,
+    NGX_GOIM_SKIP_CLOSED,       /* it left the room, or ended */
+    NGX_GOIM_SKIPS
+} ngx_goim_skip_e;
+
+
 typedef enum {
     NGX_GOIM_STATE_AUTH = 0,       /* the auth packet is awaited */
     NGX_GOIM_STATE_SUBREQUEST,     /* its answer is; nothing is read */
@@ -264,6 +293,9 @@ struct ngx_goim_conn_s {
 
     ngx_goim_conn_t            *key_next;  /* same bucket of the key hash */
 
+    ngx_queue_t                 holders;   /* ngx_goim_memory.c */
+    uint32_t                    held_at;   /* ms, mod 2^32 */
+
     ngx_queue_t                 heartbeat_queue;
     ngx_msec_t                  heartbeat_last;
     ngx_goim_heartbeat_t       *heartbeat; /* NULL: not in its queue */
@@ -272,7 +304,11 @@ struct ngx_goim_conn_s {
     ngx_goim_block_t           *block;     /* held: lagging in it */
     uint64_t                    pos;       /* in the room's log */
     uint32_t                    sent;      /* messages it was sent whole */
-    uint32_t                    dropped;   /* messages it did not get */
+    uint32_t                    skipped[NGX_GOIM_SKIPS];
+                                           /* messages it did not get, mod
+                                              2^32; in a room less what the
+                                              room's log counts; see
+                                              ngx_goim_conn_skipped() */
     uint32_t                    seen;      /* the log's messages at pos, or
                                               before, mod 2^32 */
     uint32_t                    due;       /* bytes from pos that must go out
@@ -301,6 +337,7 @@ struct ngx_goim_conn_s {
     unsigned                    text:1;    /* the message's opcode */
     unsigned                    utf8:4;    /* state of that text */
     unsigned                    listed:1;  /* counted, in conns */
+    unsigned                    holds:1;   /* memory: it is in holders */
     unsigned                    publishing:1;  /* its op 4 is being answered;
                                       until then nothing is read */
 };
@@ -319,7 +356,18 @@ typedef struct {
     uint64_t                    keep;      /* members that do not lag stand
                                               here or later */
     uint32_t                    messages;  /* ever appended, mod 2^32 */
+    uint32_t                    skipped[NGX_GOIM_SKIP_BY_ROOM];
+                                           /* never appended, mod 2^32 */
 } ngx_goim_log_t;
+
+
+/* How many messages a room may still be given (ngx_goim_rate.c). */
+typedef struct {
+    double                      tokens;
+    double                      arrivals;  /* of the last second, about */
+    double                      chance;    /* of a message of this turn */
+    ngx_msec_t                  at;        /* 0: not begun */
+} ngx_goim_rate_t;
 
 
 struct ngx_goim_room_s {
@@ -346,12 +394,16 @@ struct ngx_goim_room_s {
     ngx_queue_t                 sweep_queue;
     uint64_t                    sweep_end[NGX_GOIM_TRANSPORTS];
                                            /* the logs' ends when it began */
+    uint32_t                    sweep_messages[NGX_GOIM_TRANSPORTS];
+                                           /* theirs then */
     uint32_t                    next_member;
     unsigned                    sweeping:1;
 
     unsigned                    waiting:1; /* in its class's queue, by
                                               sweep_queue, until flush_end */
     ngx_msec_t                  flush_end;
+
+    ngx_goim_rate_t             rate;      /* unless the class has none */
 
     u_char                      name_len;
     u_char                      name[1];
@@ -369,6 +421,7 @@ typedef struct {
     goim_reader_t              *reader;
     uint64_t                    epoch;     /* of the reader's slot */
     ngx_connection_t           *pipe;
+    off_t                       pending;   /* bytes, ngx_goim_memory.c */
 
     ngx_goim_conn_t           **conns;     /* all that are listed */
     uint32_t                    nconns;
@@ -395,6 +448,10 @@ char *ngx_goim_room_class_block(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 ngx_goim_room_class_t *ngx_goim_room_class_find(
     ngx_http_goim_main_conf_t *gmcf, u_char *name, size_t len);
+
+/* All of them, by number, the default one last; NULL: there are no more. */
+ngx_goim_room_class_t *ngx_goim_room_class_get(
+    ngx_http_goim_main_conf_t *gmcf, ngx_uint_t i);
 
 /* In a worker whose channel is open: counters begin, on its board. */
 void ngx_goim_room_class_init(ngx_http_goim_main_conf_t *gmcf);
@@ -583,6 +640,9 @@ void ngx_goim_conn_client(ngx_goim_conn_t *gc, ngx_goim_client_t *client);
 
 void ngx_goim_conn_read_handler(ngx_event_t *rev);
 void ngx_goim_conn_write_handler(ngx_event_t *wev);
+
+/* Messages that it did not get, for a reason or (NGX_GOIM_SKIPS) all. */
+uint32_t ngx_goim_conn_skipped(ngx_goim_conn_t *gc, ngx_uint_t skip);
 
 /* Sends what is pending, and closes on an error, on a backlog that must
  * close, or when that was all there was to do: NGX_DONE, gc is gone. */
@@ -782,8 +842,40 @@ ngx_int_t ngx_goim_send_push(ngx_goim_conn_t *gc, const goim_record_t *record);
 ngx_int_t ngx_goim_send_control(ngx_goim_conn_t *gc, ngx_uint_t opcode,
     const u_char *data, size_t len);
 
-/* Appends to a buffer that is made, grows and moves as needed. */
-u_char *ngx_goim_send_reserve(ngx_goim_out_t **out, size_t len);
+
+/* ngx_goim_memory.c: of what waits */
+
+void ngx_goim_memory_init(void);
+
+/* Counted, and bounded by goim_max_pending: beyond it connections are closed
+ * before the event loop goes on.  NULL: the system has none. */
+void *ngx_goim_memory_alloc(size_t size);
+void ngx_goim_memory_free(void *p, size_t size);
+
+/* Room behind the end of a queue that is made, grows and moves as needed. */
+u_char *ngx_goim_out_reserve(ngx_goim_out_t **out, size_t len);
+void ngx_goim_out_free(ngx_goim_out_t **out);
+
+/* A connection holds some of it; moved: it has just been sent something. */
+void ngx_goim_memory_hold(ngx_goim_conn_t *gc, ngx_uint_t moved);
+void ngx_goim_memory_let_go(ngx_goim_conn_t *gc);
+
+/* The number of connections has changed. */
+void ngx_goim_memory_conns(void);
+
+
+/* ngx_goim_rate.c: max_rate of a room class */
+
+/* A turn has so many messages that may be skipped, and that may not. */
+void ngx_goim_rate_turn(ngx_goim_room_t *room, ngx_uint_t ordinary,
+    ngx_uint_t priority);
+
+/* Whether the members get one of those that may be skipped. */
+ngx_uint_t ngx_goim_rate_admits(ngx_goim_room_t *room,
+    const goim_record_t *record);
+
+ngx_uint_t ngx_goim_rate_is_priority(ngx_goim_room_class_t *class,
+    int32_t op);
 
 
 /* ngx_goim_room.c */
@@ -861,6 +953,7 @@ struct ngx_goim_block_s {
 typedef struct {
     const goim_record_t        *record;
     uint32_t                    next;      /* index + 1 of the room's next */
+    uint32_t                    priority;  /* max_rate: not to be skipped */
 } ngx_goim_turn_record_t;
 
 /* The length of a push in a transport's format, and the push itself; returns
@@ -891,6 +984,9 @@ void ngx_goim_sweep_run(void);
 
 /* Somebody has still to be visited. */
 ngx_uint_t ngx_goim_sweep_pending(void);
+
+/* What "flush" holds back goes out at once. */
+void ngx_goim_sweep_hurry(void);
 
 /* Likewise, unless the time for this turn of the event loop is used up. */
 void ngx_goim_sweep_run_once(void);

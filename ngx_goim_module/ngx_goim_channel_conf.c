@@ -43,7 +43,7 @@ ngx_goim_channel_mode(ngx_str_t *value, mode_t *mode)
 static char *
 ngx_goim_channel_parameter(ngx_http_goim_main_conf_t *gmcf, ngx_str_t *param)
 {
-    ssize_t     size;
+    off_t       size;
     ngx_int_t   n;
     ngx_str_t   value;
     ngx_msec_t  ms;
@@ -55,10 +55,10 @@ ngx_goim_channel_parameter(ngx_http_goim_main_conf_t *gmcf, ngx_str_t *param)
      && (value.data += sizeof(name), value.len -= sizeof(name), 1))
 
     if (ngx_goim_channel_is("size")) {
-        size = ngx_parse_size(&value);
+        size = ngx_parse_offset(&value);
 
-        if (size < (ssize_t) GOIM_CHANNEL_MIN_SIZE
-            || size > (ssize_t) GOIM_CHANNEL_MAX_SIZE
+        if (size < (off_t) GOIM_CHANNEL_MIN_SIZE
+            || size > (off_t) GOIM_CHANNEL_MAX_SIZE
             || (size & (size - 1)) != 0)
         {
             return "\"size\" must be a power of two between 4k and 1g";

@@ -47,22 +47,12 @@ ngx_goim_conn_create(ngx_connection_t *c, ngx_http_goim_loc_conf_t *glcf)
 }
 
 
-static void
-ngx_goim_conn_free_out(ngx_goim_out_t **out)
-{
-    if (*out) {
-        ngx_free(*out);
-        *out = NULL;
-    }
-}
-
-
 void
 ngx_goim_conn_destroy(ngx_goim_conn_t *gc)
 {
-    ngx_goim_conn_free_out(&gc->out);
-    ngx_goim_conn_free_out(&gc->in);
-    ngx_goim_conn_free_out(&gc->message);
+    ngx_goim_out_free(&gc->out);
+    ngx_goim_out_free(&gc->in);
+    ngx_goim_out_free(&gc->message);
 
     if (gc->id) {
 
@@ -104,6 +94,29 @@ ngx_goim_conn_client(ngx_goim_conn_t *gc, ngx_goim_client_t *client)
         client->room.data = gc->room->name;
         client->room.len = gc->room->name_len;
     }
+}
+
+
+uint32_t
+ngx_goim_conn_skipped(ngx_goim_conn_t *gc, ngx_uint_t skip)
+{
+    uint32_t    n;
+    ngx_uint_t  i;
+
+    if (skip < NGX_GOIM_SKIPS) {
+        n = gc->skipped[skip];
+
+        return gc->room && skip < NGX_GOIM_SKIP_BY_ROOM
+               ? n + ngx_goim_conn_log(gc)->skipped[skip] : n;
+    }
+
+    n = 0;
+
+    for (i = 0; i < NGX_GOIM_SKIPS; i++) {
+        n += ngx_goim_conn_skipped(gc, i);
+    }
+
+    return n;
 }
 
 
@@ -152,10 +165,39 @@ ngx_goim_conn_list(ngx_goim_conn_t *gc)
     gc->listed = 1;
     ngx_goim_worker.conns[ngx_goim_worker.nconns++] = gc;
 
+    ngx_goim_memory_conns();
+
     ngx_goim_count(NGX_GOIM_CONNECTIONS, 1);
     ngx_goim_count(NGX_GOIM_CONNECTIONS_TCP, gc->transport == NGX_GOIM_TCP);
 
     return NGX_OK;
+}
+
+
+/* The array follows the number of connections; without memory it stays. */
+static void
+ngx_goim_conn_shrink(void)
+{
+    uint32_t           size;
+    ngx_goim_conn_t  **p;
+
+    size = ngx_goim_worker.nconns_alloc / 2;
+
+    if (size < 64 || ngx_goim_worker.nconns > size / 2) {
+        return;
+    }
+
+    p = ngx_alloc(size * sizeof(ngx_goim_conn_t *), ngx_cycle->log);
+    if (p == NULL) {
+        return;
+    }
+
+    ngx_memcpy(p, ngx_goim_worker.conns,
+               ngx_goim_worker.nconns * sizeof(ngx_goim_conn_t *));
+    ngx_free(ngx_goim_worker.conns);
+
+    ngx_goim_worker.conns = p;
+    ngx_goim_worker.nconns_alloc = size;
 }
 
 
@@ -182,11 +224,8 @@ ngx_goim_conn_unlist(ngx_goim_conn_t *gc)
         ngx_goim_count(NGX_GOIM_CONNECTIONS_TCP, (uint64_t) -1);
     }
 
-    if (ngx_goim_worker.nconns == 0) {
-        ngx_free(ngx_goim_worker.conns);
-        ngx_goim_worker.conns = NULL;
-        ngx_goim_worker.nconns_alloc = 0;
-    }
+    ngx_goim_memory_conns();
+    ngx_goim_conn_shrink();
 }
 
 
@@ -342,6 +381,7 @@ ngx_goim_conn_close(ngx_goim_conn_t *gc, ngx_goim_reason_e reason)
     gc->state = NGX_GOIM_STATE_CLOSED;
     ngx_goim_access_log_write(gc);
 
+    ngx_goim_memory_let_go(gc);
     ngx_goim_conn_unlist(gc);
     ngx_goim_conn_destroy(gc);
 
@@ -365,7 +405,7 @@ ngx_goim_conn_begin_close(ngx_goim_conn_t *gc, const u_char *data, size_t len,
 
     ngx_goim_conn_withdraw(gc);
 
-    ngx_goim_conn_free_out(&gc->message);
+    ngx_goim_out_free(&gc->message);
 
     gc->state = NGX_GOIM_STATE_CLOSING;
     gc->publishing = 0;
@@ -523,6 +563,10 @@ ngx_goim_conn_finish(ngx_goim_conn_t *gc)
 ngx_int_t
 ngx_goim_conn_flush(ngx_goim_conn_t *gc)
 {
+    off_t  sent;
+
+    sent = gc->connection->sent;
+
     switch (ngx_goim_send_flush(gc)) {
 
     case NGX_ERROR:
@@ -534,11 +578,43 @@ ngx_goim_conn_flush(ngx_goim_conn_t *gc)
         return NGX_DONE;
     }
 
+    if (gc->out || gc->block || gc->in || gc->message) {
+        ngx_goim_memory_hold(gc, gc->connection->sent != sent);
+
+    } else {
+        ngx_goim_memory_let_go(gc);
+    }
+
     if (gc->state == NGX_GOIM_STATE_CLOSING && gc->out == NULL) {
         return ngx_goim_conn_finish(gc);
     }
 
     return NGX_OK;
+}
+
+
+/* Why nothing more is read. */
+static ngx_goim_reason_e
+ngx_goim_conn_input_reason(ngx_goim_conn_t *gc, ngx_uint_t code)
+{
+    if (gc->close_out) {
+        return NGX_GOIM_BY_CLIENT;
+    }
+
+    switch (code) {
+
+    case GOIM_WS_CLOSE_TRY_LATER:
+
+        /* its replies pile up */
+
+        return NGX_GOIM_BY_BACKLOG;
+
+    case GOIM_WS_CLOSE_INTERNAL:
+        return NGX_GOIM_BY_ERROR;
+
+    default:
+        return NGX_GOIM_BY_PROTOCOL;
+    }
 }
 
 
@@ -553,7 +629,7 @@ ngx_goim_conn_input(ngx_goim_conn_t *gc, u_char *data, size_t len)
     ngx_goim_count(NGX_GOIM_BYTES_IN, len);
 
     if (gc->deaf) {
-        ngx_goim_conn_free_out(&gc->in);
+        ngx_goim_out_free(&gc->in);
         return NGX_OK;
     }
 
@@ -563,15 +639,14 @@ ngx_goim_conn_input(ngx_goim_conn_t *gc, u_char *data, size_t len)
         return rc;
     }
 
-    ngx_goim_conn_free_out(&gc->in);
+    ngx_goim_out_free(&gc->in);
 
     if (gc->state == NGX_GOIM_STATE_CLOSING) {
         ngx_goim_conn_go_on(gc);
 
     } else {
-        ngx_goim_conn_say_goodbye(gc, code, gc->close_out
-                                            ? NGX_GOIM_BY_CLIENT
-                                            : NGX_GOIM_BY_PROTOCOL);
+        ngx_goim_conn_say_goodbye(gc, code,
+                                  ngx_goim_conn_input_reason(gc, code));
     }
 
     return NGX_DONE;

@@ -25,7 +25,7 @@ ngx_goim_echo_message(ngx_goim_conn_t *gc, u_char *data, size_t len)
     u_char  *p;
     size_t   n;
 
-    p = ngx_goim_send_reserve(&gc->out, GOIM_WS_MAX_SEND_HEADER + len);
+    p = ngx_goim_out_reserve(&gc->out, GOIM_WS_MAX_SEND_HEADER + len);
     if (p == NULL) {
         return NGX_ERROR;
     }

@@ -161,6 +161,7 @@ ngx_goim_fanout_room_frame(ngx_goim_room_t *room, ngx_uint_t transport,
 
         ngx_goim_count(NGX_GOIM_DROP_NOMEM, lost);
         ngx_goim_count_class(room->class, NGX_GOIM_CLASS_DROP_NOMEM, lost);
+        room->logs[transport].skipped[NGX_GOIM_SKIP_NOMEM] += n;
 
         return end;
     }
@@ -175,6 +176,66 @@ ngx_goim_fanout_room_frame(ngx_goim_room_t *room, ngx_uint_t transport,
 }
 
 
+/* Takes n of the turn's records off a room: nobody is to get them. */
+static void
+ngx_goim_fanout_skip(ngx_goim_room_t *room, uint32_t n)
+{
+    ngx_uint_t  t;
+
+    ngx_goim_count(NGX_GOIM_DROP_RATE, (uint64_t) n * room->nmembers);
+    ngx_goim_count_class(room->class, NGX_GOIM_CLASS_DROP_RATE,
+                         (uint64_t) n * room->nmembers);
+
+    for (t = 0; t < NGX_GOIM_TRANSPORTS; t++) {
+        room->logs[t].skipped[NGX_GOIM_SKIP_RATE] += n;
+    }
+}
+
+
+/* Of the room's records those that max_rate lets through. */
+static void
+ngx_goim_fanout_sample(ngx_goim_room_t *room)
+{
+    uint32_t                 i, n, skipped, *link;
+    ngx_uint_t               priority;
+    ngx_goim_turn_record_t  *tr;
+
+    n = 0;
+    priority = 0;
+
+    for (i = room->first; i; i = tr->next) {
+        tr = &ngx_goim_fanout_records[i - 1];
+
+        tr->priority = ngx_goim_rate_is_priority(room->class, tr->record->op);
+        priority += tr->priority;
+        n++;
+    }
+
+    ngx_goim_rate_turn(room, n - priority, priority);
+
+    skipped = 0;
+    link = &room->first;
+
+    for (i = room->first; i; i = tr->next) {
+        tr = &ngx_goim_fanout_records[i - 1];
+
+        if (tr->priority || ngx_goim_rate_admits(room, tr->record)) {
+            *link = i;
+            link = &tr->next;
+
+        } else {
+            skipped++;
+        }
+    }
+
+    *link = 0;
+
+    if (skipped) {
+        ngx_goim_fanout_skip(room, skipped);
+    }
+}
+
+
 static void
 ngx_goim_fanout_finish_rooms(void)
 {
@@ -184,6 +245,10 @@ ngx_goim_fanout_finish_rooms(void)
 
     for (i = 0; i < ngx_goim_fanout_nrooms; i++) {
         room = ngx_goim_fanout_rooms[i];
+
+        if (room->class->max_rate && room->nmembers) {
+            ngx_goim_fanout_sample(room);
+        }
 
         /* once for each format that a member speaks */
 

@@ -35,6 +35,13 @@ ngx_goim_log_fits(ngx_goim_block_t *b, size_t len)
 }
 
 
+static size_t
+ngx_goim_log_block_size(size_t data)
+{
+    return ngx_align(offsetof(ngx_goim_block_t, data), 8) + data;
+}
+
+
 static ngx_goim_block_t *
 ngx_goim_log_add_block(ngx_goim_log_t *log, size_t len)
 {
@@ -48,8 +55,7 @@ ngx_goim_log_add_block(ngx_goim_log_t *log, size_t len)
 
     size = ngx_align(size, 8);
 
-    b = ngx_alloc(ngx_align(offsetof(ngx_goim_block_t, data), 8) + size,
-                  ngx_cycle->log);
+    b = ngx_goim_memory_alloc(ngx_goim_log_block_size(size));
     if (b == NULL) {
         return NULL;
     }
@@ -223,6 +229,6 @@ ngx_goim_log_trim(ngx_goim_log_t *log, uint64_t keep)
             log->tail = NULL;
         }
 
-        ngx_free(b);
+        ngx_goim_memory_free(b, ngx_goim_log_block_size(b->size));
     }
 }

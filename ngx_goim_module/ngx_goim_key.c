@@ -57,13 +57,12 @@ ngx_goim_key_find(const u_char *key, size_t len)
 }
 
 
+/* Without memory the buckets stay as they are. */
 static void
-ngx_goim_key_grow(ngx_log_t *log)
+ngx_goim_key_resize(uint32_t n, ngx_log_t *log)
 {
-    uint32_t           i, n;
+    uint32_t           i;
     ngx_goim_conn_t   *gc, *next, **buckets, **bucket;
-
-    n = 2 * ngx_goim_key_nbuckets;
 
     buckets = ngx_calloc(n * sizeof(ngx_goim_conn_t *), log);
     if (buckets == NULL) {
@@ -93,7 +92,7 @@ ngx_goim_key_add(ngx_goim_conn_t *gc)
     ngx_goim_conn_t  **bucket;
 
     if (ngx_goim_key_n >= ngx_goim_key_nbuckets) {
-        ngx_goim_key_grow(gc->connection->log);
+        ngx_goim_key_resize(2 * ngx_goim_key_nbuckets, gc->connection->log);
     }
 
     bucket = ngx_goim_key_bucket(ngx_goim_key_buckets, ngx_goim_key_nbuckets,
@@ -123,9 +122,15 @@ ngx_goim_key_remove(ngx_goim_conn_t *gc)
             *p = gc->key_next;
             gc->key_next = NULL;
             ngx_goim_key_n--;
-            return;
+            break;
         }
 
         p = &(*p)->key_next;
+    }
+
+    if (ngx_goim_key_nbuckets > NGX_GOIM_KEY_BUCKETS
+        && ngx_goim_key_n < ngx_goim_key_nbuckets / 8)
+    {
+        ngx_goim_key_resize(ngx_goim_key_nbuckets / 2, gc->connection->log);
     }
 }

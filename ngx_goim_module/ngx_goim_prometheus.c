@@ -37,6 +37,7 @@ static const char *const  ngx_goim_prometheus_help[NGX_GOIM_COUNTERS] = {
     [NGX_GOIM_DROP_MISSED] = "Messages not delivered, by reason.",
     [NGX_GOIM_CHANNEL_DAMAGED] = "Times a lane held no records.",
     [NGX_GOIM_CHANNEL_RETURNED] = "Times goim-job went on without the worker.",
+    [NGX_GOIM_PENDING] = "Bytes that wait for clients, or of them.",
     [NGX_GOIM_UPLINKS] = "Requests to logic on their way.",
     [NGX_GOIM_PUBLISHED] = "Clients' messages that logic answered.",
     [NGX_GOIM_PUBLISH_BUSY] = "Clients' messages refused as too many.",
@@ -71,6 +72,7 @@ ngx_goim_prometheus_is_gauge(ngx_uint_t counter)
            || counter == NGX_GOIM_CLOSING
            || counter == NGX_GOIM_CLOSING_TCP
            || counter == NGX_GOIM_ROOMS
+           || counter == NGX_GOIM_PENDING
            || counter == NGX_GOIM_UPLINKS;
 }
 
@@ -232,7 +234,7 @@ ngx_goim_prometheus_classes(ngx_goim_page_t *page)
                              "Messages not delivered, by room class.");
 
     for (i = NGX_GOIM_CLASS_DROP_BACKLOG;
-         i <= NGX_GOIM_CLASS_DROP_NOMEM;
+         i <= NGX_GOIM_CLASS_DROP_RATE;
          i++)
     {
         ngx_goim_prometheus_class(page, i, "dropped_total",

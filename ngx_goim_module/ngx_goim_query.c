@@ -23,7 +23,7 @@ typedef struct {
     uint32_t                    silent;    /* s since the last heartbeat */
     uint32_t                    age;       /* s */
     uint32_t                    sent;
-    uint32_t                    dropped;
+    uint32_t                    skipped[NGX_GOIM_SKIPS];
     uint32_t                    naccepts;  /* all that it has */
     uint16_t                    room_len;
     uint8_t                     transport;
@@ -55,6 +55,11 @@ static goim_question_t   ngx_goim_query_question;
 static ngx_event_t       ngx_goim_query_event;
 
 static u_char            ngx_goim_query_buf[GOIM_MAIL_DATA];
+
+/* by ngx_goim_skip_e, named as the drop_ counters */
+static const char *const  ngx_goim_query_skips[NGX_GOIM_SKIPS] = {
+    "rate", "nomem", "backlog", "closed"
+};
 
 
 /* A percent-decoded argument; NGX_DECLINED: there is none. */
@@ -141,11 +146,13 @@ ngx_goim_query_room(ngx_http_request_t *r, ngx_str_t *name)
                         room ? ngx_goim_session_online(room) : host, host);
     ngx_goim_page_string(&page, class->pattern.data, class->pattern.len);
     ngx_goim_page_print(&page, ",\"backlog\":%uz,\"overflow\":\"%s\","
-                        "\"max_members\":%ui,\"flush_ms\":%M}}\n",
+                        "\"max_members\":%ui,\"flush_ms\":%M,"
+                        "\"flush_count\":%ui,\"max_rate\":%ui}}\n",
                         class->backlog,
                         class->overflow == NGX_GOIM_OVERFLOW_SKIP ? "skip"
                                                                   : "close",
-                        class->max_members, class->flush);
+                        class->max_members, class->flush, class->flush_count,
+                        class->max_rate);
 
     return ngx_goim_query_send(r, &page, NGX_HTTP_OK);
 }
@@ -158,6 +165,7 @@ ngx_goim_query_describe(ngx_goim_conn_t *gc, u_char *buf)
 {
     u_char                   *p;
     size_t                    n;
+    ngx_uint_t                i;
     ngx_goim_query_answer_t   a;
 
     ngx_memzero(&a, sizeof(ngx_goim_query_answer_t));
@@ -168,8 +176,12 @@ ngx_goim_query_describe(ngx_goim_conn_t *gc, u_char *buf)
     a.silent = (ngx_current_msec - gc->heartbeat_last) / 1000;
     a.age = (ngx_current_msec - gc->connection->start_time) / 1000;
     a.sent = gc->sent;
-    a.dropped = gc->dropped;
     a.naccepts = gc->id->naccepts;
+
+    for (i = 0; i < NGX_GOIM_SKIPS; i++) {
+        a.skipped[i] = ngx_goim_conn_skipped(gc, i);
+    }
+
     a.transport = gc->transport;
     a.conn_len = ngx_goim_conn_id(gc, a.conn);
 
@@ -188,6 +200,26 @@ ngx_goim_query_describe(ngx_goim_conn_t *gc, u_char *buf)
     p = ngx_cpymem(p, gc->id->accepts, n * sizeof(int32_t));
 
     return p - buf;
+}
+
+
+static void
+ngx_goim_query_skipped(ngx_goim_page_t *page, uint32_t *skipped)
+{
+    uint32_t    sum;
+    ngx_uint_t  i;
+
+    sum = 0;
+
+    ngx_goim_page_print(page, "\"skipped_by\":{");
+
+    for (i = 0; i < NGX_GOIM_SKIPS; i++) {
+        sum += skipped[i];
+        ngx_goim_page_print(page, "%s\"%s\":%uD", i ? "," : "",
+                            ngx_goim_query_skips[i], skipped[i]);
+    }
+
+    ngx_goim_page_print(page, "},\"skipped\":%uD,", sum);
 }
 
 
@@ -232,9 +264,11 @@ ngx_goim_query_answer_page(ngx_goim_page_t *page, ngx_str_t *key,
     }
 
     ngx_goim_page_print(page, ",\"age\":%uD,\"silent\":%uD,\"pending\":%uL,"
-                        "\"sent\":%uD,\"skipped\":%uD,\"naccepts\":%uD,"
-                        "\"accepts\":[", a.age, a.silent, a.pending, a.sent,
-                        a.dropped, a.naccepts);
+                        "\"sent\":%uD,", a.age, a.silent, a.pending, a.sent);
+
+    ngx_goim_query_skipped(page, a.skipped);
+
+    ngx_goim_page_print(page, "\"naccepts\":%uD,\"accepts\":[", a.naccepts);
 
     accepts = data + sizeof(a) + a.room_len;
 

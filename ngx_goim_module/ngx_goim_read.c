@@ -32,7 +32,7 @@ ngx_goim_read_keep(ngx_goim_conn_t *gc, u_char *data, size_t len)
         return NGX_OK;
     }
 
-    p = ngx_goim_send_reserve(&gc->in, len);
+    p = ngx_goim_out_reserve(&gc->in, len);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -50,8 +50,7 @@ ngx_goim_read_drop_kept(ngx_goim_conn_t *gc, size_t used)
     gc->in->start += used;
 
     if (gc->in->start == gc->in->end) {
-        ngx_free(gc->in);
-        gc->in = NULL;
+        ngx_goim_out_free(&gc->in);
     }
 }
 
@@ -153,7 +152,7 @@ ngx_goim_read_fragment(ngx_goim_conn_t *gc, goim_ws_frame_t *frame,
     ngx_int_t        rc;
     ngx_goim_out_t  *message;
 
-    p = ngx_goim_send_reserve(&gc->message, frame->len);
+    p = ngx_goim_out_reserve(&gc->message, frame->len);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -170,7 +169,7 @@ ngx_goim_read_fragment(ngx_goim_conn_t *gc, goim_ws_frame_t *frame,
 
     rc = ngx_goim_read_message(gc, message->data, message->end, code);
 
-    ngx_free(message);
+    ngx_goim_out_free(&message);
 
     return rc;
 }

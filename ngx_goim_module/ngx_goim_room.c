@@ -262,18 +262,18 @@ ngx_goim_room_admits(ngx_str_t *name)
 ngx_int_t
 ngx_goim_room_join(ngx_goim_conn_t *gc, ngx_str_t *name)
 {
-    ngx_log_t        *log;
+    ngx_uint_t        i;
+    ngx_goim_log_t   *log;
     ngx_goim_room_t  *room;
 
-    log = gc->connection->log;
-
-    room = ngx_goim_room_get(name, log);
+    room = ngx_goim_room_get(name, gc->connection->log);
     if (room == NULL) {
         return NGX_ERROR;
     }
 
     if (room->nmembers == room->nalloc
-        && ngx_goim_room_resize(room, ngx_max(4, 2 * room->nalloc), log)
+        && ngx_goim_room_resize(room, ngx_max(4, 2 * room->nalloc),
+                                gc->connection->log)
            != NGX_OK)
     {
         ngx_goim_room_destroy(room);
@@ -287,9 +287,15 @@ ngx_goim_room_join(ngx_goim_conn_t *gc, ngx_str_t *name)
     room->nspeak[gc->transport]++;
     ngx_goim_count_class(room->class, NGX_GOIM_CLASS_MEMBERS, 1);
 
-    gc->pos = room->logs[gc->transport].end;
-    gc->seen = room->logs[gc->transport].messages;
+    log = &room->logs[gc->transport];
+
+    gc->pos = log->end;
+    gc->seen = log->messages;
     gc->due = 0;
+
+    for (i = 0; i < NGX_GOIM_SKIP_BY_ROOM; i++) {
+        gc->skipped[i] -= log->skipped[i];
+    }
 
     ngx_goim_room_tell(room);
 
@@ -301,6 +307,7 @@ ngx_goim_room_join(ngx_goim_conn_t *gc, ngx_str_t *name)
 void
 ngx_goim_room_leave(ngx_goim_conn_t *gc)
 {
+    ngx_uint_t        i;
     ngx_goim_conn_t  *last;
     ngx_goim_room_t  *room;
 
@@ -311,6 +318,10 @@ ngx_goim_room_leave(ngx_goim_conn_t *gc)
     }
 
     (void) ngx_goim_send_settle(gc);
+
+    for (i = 0; i < NGX_GOIM_SKIP_BY_ROOM; i++) {
+        gc->skipped[i] += room->logs[gc->transport].skipped[i];
+    }
 
     room->nspeak[gc->transport]--;
     ngx_goim_count_class(room->class, NGX_GOIM_CLASS_MEMBERS, (uint64_t) -1);

@@ -7,6 +7,19 @@
 #include "ngx_goim.h"
 
 
+#define NGX_GOIM_ROOM_CLASS_NUMBER  1000000
+#define NGX_GOIM_ROOM_CLASS_RANGES  16
+
+
+/* What may stand in the block; set returns what is wrong. */
+typedef struct {
+    const char  *name;
+    char      *(*set)(ngx_conf_t *cf, ngx_goim_room_class_t *class,
+        ngx_str_t *value);
+    ngx_uint_t   several;  /* values */
+} ngx_goim_room_class_command_t;
+
+
 static char *ngx_goim_room_class_line(ngx_conf_t *cf, ngx_command_t *dummy,
     void *conf);
 
@@ -79,6 +92,7 @@ ngx_goim_room_class_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     class->overflow = NGX_CONF_UNSET_UINT;
     class->max_members = NGX_CONF_UNSET_UINT;
     class->flush = NGX_CONF_UNSET_MSEC;
+    class->max_rate = NGX_CONF_UNSET_UINT;
 
     save = *cf;
     cf->handler = ngx_goim_room_class_line;
@@ -96,6 +110,15 @@ ngx_goim_room_class_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_conf_init_uint_value(class->overflow, gmcf->default_class.overflow);
     ngx_conf_init_uint_value(class->max_members, 0);
     ngx_conf_init_msec_value(class->flush, 0);
+    ngx_conf_init_uint_value(class->max_rate, 0);
+
+    if (class->priority.nelts && class->max_rate == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"priority\" in \"goim_room %V\" needs "
+                           "\"max_rate\", without which nothing is skipped",
+                           &class->pattern);
+        return NGX_CONF_ERROR;
+    }
 
     return NGX_CONF_OK;
 }
@@ -105,13 +128,13 @@ static char *
 ngx_goim_room_class_backlog(ngx_conf_t *cf, ngx_goim_room_class_t *class,
     ngx_str_t *value)
 {
-    ssize_t  size;
+    off_t  size;
 
     if (class->backlog != NGX_CONF_UNSET_SIZE) {
         return "is duplicate";
     }
 
-    size = ngx_parse_size(value);
+    size = ngx_parse_offset(value);
 
     if (size < 1024 || size > 1024 * 1024 * 1024) {
         return "must be a size between 1k and 1g";
@@ -167,10 +190,12 @@ ngx_goim_room_class_max_members(ngx_conf_t *cf, ngx_goim_room_class_t *class,
 }
 
 
+/* "time", or "time count number". */
 static char *
 ngx_goim_room_class_flush(ngx_conf_t *cf, ngx_goim_room_class_t *class,
     ngx_str_t *value)
 {
+    ngx_int_t   n;
     ngx_msec_t  ms;
 
     if (class->flush != NGX_CONF_UNSET_MSEC) {
@@ -185,8 +210,148 @@ ngx_goim_room_class_flush(ngx_conf_t *cf, ngx_goim_room_class_t *class,
 
     class->flush = ms;
 
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    n = cf->args->nelts == 4 && ngx_strcmp(value[1].data, "count") == 0
+        ? ngx_atoi(value[2].data, value[2].len) : NGX_ERROR;
+
+    if (n < 1 || n > NGX_GOIM_ROOM_CLASS_NUMBER) {
+        return "takes a time, and \"count\" and a number between 1 and "
+               "1000000 behind it";
+    }
+
+    class->flush_count = n;
+
     return NGX_CONF_OK;
 }
+
+
+static char *
+ngx_goim_room_class_max_rate(ngx_conf_t *cf, ngx_goim_room_class_t *class,
+    ngx_str_t *value)
+{
+    ngx_int_t  n;
+
+    if (class->max_rate != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    n = value->len > 2
+        && ngx_strcmp(value->data + value->len - 2, "/s") == 0
+        ? ngx_atoi(value->data, value->len - 2) : NGX_ERROR;
+
+    if (n < 1 || n > NGX_GOIM_ROOM_CLASS_NUMBER) {
+        return "must be a number of messages between 1/s and 1000000/s";
+    }
+
+    class->max_rate = n;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_goim_room_class_op(u_char *data, size_t len, int32_t *op)
+{
+    ngx_int_t  n;
+
+    n = ngx_atoi(data, len);
+
+    if (n == NGX_ERROR || n > NGX_MAX_INT32_VALUE) {
+        return NGX_ERROR;
+    }
+
+    *op = n;
+
+    return NGX_OK;
+}
+
+
+/* An operation, or the first and the last one of several. */
+static ngx_int_t
+ngx_goim_room_class_range(ngx_str_t *value, ngx_goim_op_range_t *range)
+{
+    u_char  *last, *minus;
+
+    last = value->data + value->len;
+    minus = ngx_strlchr(value->data, last, '-');
+
+    if (minus == NULL) {
+        minus = last;
+    }
+
+    if (ngx_goim_room_class_op(value->data, minus - value->data,
+                               &range->first)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (minus == last) {
+        range->last = range->first;
+        return NGX_OK;
+    }
+
+    if (ngx_goim_room_class_op(minus + 1, last - minus - 1, &range->last)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return range->first <= range->last ? NGX_OK : NGX_ERROR;
+}
+
+
+static char *
+ngx_goim_room_class_priority(ngx_conf_t *cf, ngx_goim_room_class_t *class,
+    ngx_str_t *value)
+{
+    ngx_uint_t            i, n;
+    ngx_goim_op_range_t  *range;
+
+    if (class->priority.elts) {
+        return "is duplicate";
+    }
+
+    n = cf->args->nelts - 1;
+
+    if (n > NGX_GOIM_ROOM_CLASS_RANGES) {
+        return "takes at most 16 operations and ranges of them";
+    }
+
+    if (ngx_array_init(&class->priority, cf->pool, n,
+                       sizeof(ngx_goim_op_range_t))
+        != NGX_OK)
+    {
+        return "needs more memory than there is";
+    }
+
+    for (i = 0; i < n; i++) {
+        range = ngx_array_push(&class->priority);
+
+        if (ngx_goim_room_class_range(&value[i], range) != NGX_OK) {
+            return "takes operations, such as 1001, and ranges of them, such "
+                   "as 2000-2099";
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* clang-format off */
+static ngx_goim_room_class_command_t  ngx_goim_room_class_commands[] = {
+    { "backlog", ngx_goim_room_class_backlog, 0 },
+    { "overflow", ngx_goim_room_class_overflow, 0 },
+    { "max_members", ngx_goim_room_class_max_members, 0 },
+    { "flush", ngx_goim_room_class_flush, 1 },
+    { "max_rate", ngx_goim_room_class_max_rate, 0 },
+    { "priority", ngx_goim_room_class_priority, 1 },
+    { NULL, NULL, 0 }
+};
+/* clang-format on */
 
 
 /* One directive within the block. */
@@ -195,29 +360,29 @@ ngx_goim_room_class_line(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
 {
     ngx_goim_room_class_t  *class = conf;
 
-    char        *rv;
-    ngx_str_t   *value;
+    char                           *rv;
+    ngx_str_t                      *value;
+    ngx_goim_room_class_command_t  *cmd;
 
     value = cf->args->elts;
+    cmd = ngx_goim_room_class_commands;
 
-    if (cf->args->nelts != 2) {
+    while (cmd->name && ngx_strcmp(value[0].data, cmd->name) != 0) {
+        cmd++;
+    }
+
+    if (cmd->name == NULL) {
+        rv = "is unknown: \"backlog\", \"overflow\", \"max_members\", "
+             "\"flush\", \"max_rate\" and \"priority\" may stand here";
+
+    } else if (cf->args->nelts < 2) {
+        rv = "needs a value";
+
+    } else if (cf->args->nelts > 2 && !cmd->several) {
         rv = "takes one value";
 
-    } else if (ngx_strcmp(value[0].data, "backlog") == 0) {
-        rv = ngx_goim_room_class_backlog(cf, class, &value[1]);
-
-    } else if (ngx_strcmp(value[0].data, "overflow") == 0) {
-        rv = ngx_goim_room_class_overflow(cf, class, &value[1]);
-
-    } else if (ngx_strcmp(value[0].data, "max_members") == 0) {
-        rv = ngx_goim_room_class_max_members(cf, class, &value[1]);
-
-    } else if (ngx_strcmp(value[0].data, "flush") == 0) {
-        rv = ngx_goim_room_class_flush(cf, class, &value[1]);
-
     } else {
-        rv = "is unknown: \"backlog\", \"overflow\", \"max_members\" and "
-             "\"flush\" may stand here";
+        rv = cmd->set(cf, class, &value[1]);
     }
 
     if (rv == NGX_CONF_OK) {
@@ -253,18 +418,28 @@ ngx_goim_room_class_find(ngx_http_goim_main_conf_t *gmcf, u_char *name,
 }
 
 
-void
-ngx_goim_room_class_init(ngx_http_goim_main_conf_t *gmcf)
+ngx_goim_room_class_t *
+ngx_goim_room_class_get(ngx_http_goim_main_conf_t *gmcf, ngx_uint_t i)
 {
-    ngx_uint_t              i, n;
-    ngx_goim_room_class_t  *class;
+    ngx_uint_t  n;
 
     n = gmcf->classes.nelts;
 
-    for (i = 0; i <= n; i++) {
-        class = i < n ? (ngx_goim_room_class_t *) gmcf->classes.elts + i
-                      : &gmcf->default_class;
+    if (i < n) {
+        return (ngx_goim_room_class_t *) gmcf->classes.elts + i;
+    }
 
+    return i == n ? &gmcf->default_class : NULL;
+}
+
+
+void
+ngx_goim_room_class_init(ngx_http_goim_main_conf_t *gmcf)
+{
+    ngx_uint_t              i;
+    ngx_goim_room_class_t  *class;
+
+    for (i = 0; (class = ngx_goim_room_class_get(gmcf, i)); i++) {
         ngx_queue_init(&class->waiting);
 
         if (ngx_goim_worker.reader) {

@@ -24,54 +24,6 @@ typedef struct {
 
 /* The connection's own queue */
 
-u_char *
-ngx_goim_send_reserve(ngx_goim_out_t **out, size_t len)
-{
-    size_t           used, size;
-    ngx_goim_out_t  *o, *n;
-
-    o = *out;
-    used = o ? o->end - o->start : 0;
-
-    if (o && o->size - o->end >= len) {
-        return o->data + o->end;
-    }
-
-    size = ngx_max(2 * used, used + len);
-    size = ngx_max(size, 96);
-
-    if (size > NGX_MAX_UINT32_VALUE) {
-        return NULL;
-    }
-
-    n = ngx_alloc(offsetof(ngx_goim_out_t, data) + size, ngx_cycle->log);
-    if (n == NULL) {
-        return NULL;
-    }
-
-    n->start = 0;
-    n->end = used;
-    n->size = size;
-    n->messages = 0;
-    n->saved = 0;
-    n->saved_messages = 0;
-    n->saved_class = NULL;
-
-    if (o) {
-        ngx_memcpy(n->data, o->data + o->start, used);
-        n->messages = o->messages;
-        n->saved = o->saved;
-        n->saved_messages = o->saved_messages;
-        n->saved_class = o->saved_class;
-        ngx_free(o);
-    }
-
-    *out = n;
-
-    return n->data + n->end;
-}
-
-
 /* A single large message may always be queued, if it is alone. */
 static u_char *
 ngx_goim_send_queue(ngx_goim_conn_t *gc, size_t len)
@@ -83,7 +35,7 @@ ngx_goim_send_queue(ngx_goim_conn_t *gc, size_t len)
         return NULL;
     }
 
-    return ngx_goim_send_reserve(&gc->out, len);
+    return ngx_goim_out_reserve(&gc->out, len);
 }
 
 
@@ -155,7 +107,7 @@ ngx_goim_send_control(ngx_goim_conn_t *gc, ngx_uint_t opcode,
     /* a close frame is the last one, and says why */
 
     start = opcode == GOIM_WS_CLOSE
-            ? ngx_goim_send_reserve(&gc->out, 2 + len)
+            ? ngx_goim_out_reserve(&gc->out, 2 + len)
             : ngx_goim_send_queue(gc, 2 + len);
 
     if (start == NULL) {
@@ -193,7 +145,7 @@ ngx_goim_send_drop(ngx_goim_conn_t *gc)
     if (gc->out) {
         ngx_goim_send_count_out(gc->out, NGX_GOIM_DROP_CLOSED,
                                 NGX_GOIM_CLASS_DROP_CLOSED);
-        gc->dropped += gc->out->messages;
+        gc->skipped[NGX_GOIM_SKIP_CLOSED] += gc->out->messages;
     }
 }
 
@@ -208,8 +160,7 @@ ngx_goim_send_used_out(ngx_goim_conn_t *gc, size_t n)
                                 NGX_GOIM_CLASS_DELIVERED);
         gc->sent += gc->out->messages;
 
-        ngx_free(gc->out);
-        gc->out = NULL;
+        ngx_goim_out_free(&gc->out);
     }
 }
 
@@ -273,21 +224,23 @@ ngx_goim_send_delivered(ngx_goim_conn_t *gc, uint32_t messages)
 /* Counts the messages up to that number as dropped. */
 static void
 ngx_goim_send_dropped(ngx_goim_conn_t *gc, uint32_t messages,
-    ngx_goim_counter_e reason)
+    ngx_goim_skip_e skip)
 {
-    uint32_t  n;
+    uint32_t    n;
+    ngx_uint_t  slow;
 
     n = messages - gc->seen;
 
     if (n) {
-        ngx_goim_count(reason, n);
+        slow = skip == NGX_GOIM_SKIP_BACKLOG;
+
+        ngx_goim_count(slow ? NGX_GOIM_DROP_BACKLOG : NGX_GOIM_DROP_CLOSED, n);
         ngx_goim_count_class(gc->room->class,
-                             reason == NGX_GOIM_DROP_BACKLOG
-                             ? NGX_GOIM_CLASS_DROP_BACKLOG
-                             : NGX_GOIM_CLASS_DROP_CLOSED,
+                             slow ? NGX_GOIM_CLASS_DROP_BACKLOG
+                                  : NGX_GOIM_CLASS_DROP_CLOSED,
                              n);
 
-        gc->dropped += n;
+        gc->skipped[skip] += n;
         gc->seen += n;
     }
 }
@@ -306,7 +259,7 @@ ngx_goim_send_save_due(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
 
     gc->out = NULL;
 
-    p = ngx_goim_send_reserve(&gc->out, gc->due + len);
+    p = ngx_goim_out_reserve(&gc->out, gc->due + len);
     if (p == NULL) {
         gc->out = out;
         return NGX_ERROR;
@@ -318,7 +271,7 @@ ngx_goim_send_save_due(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
     if (out) {
         ngx_memcpy(p, out->data + out->start, len);
         gc->out->messages = out->messages;
-        ngx_free(out);
+        ngx_goim_out_free(&out);
     }
 
     messages = ngx_goim_log_messages(b, gc->pos + gc->due);
@@ -341,7 +294,7 @@ ngx_goim_send_save_due(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
  */
 static ngx_int_t
 ngx_goim_send_cut(ngx_goim_conn_t *gc, ngx_goim_block_t *b, uint64_t to,
-    ngx_goim_counter_e reason)
+    ngx_goim_skip_e skip)
 {
     ngx_int_t        rc;
     ngx_goim_log_t  *log;
@@ -355,7 +308,7 @@ ngx_goim_send_cut(ngx_goim_conn_t *gc, ngx_goim_block_t *b, uint64_t to,
         rc = ngx_goim_send_save_due(gc, b);
     }
 
-    ngx_goim_send_dropped(gc, ngx_goim_log_messages(log->tail, to), reason);
+    ngx_goim_send_dropped(gc, ngx_goim_log_messages(log->tail, to), skip);
 
     gc->pos = to;
     gc->due = 0;
@@ -375,7 +328,7 @@ ngx_goim_send_settle(ngx_goim_conn_t *gc)
 
     return ngx_goim_send_cut(gc, ngx_goim_send_block(gc),
                              ngx_goim_conn_log(gc)->end,
-                             NGX_GOIM_DROP_CLOSED);
+                             NGX_GOIM_SKIP_CLOSED);
 }
 
 
@@ -412,7 +365,7 @@ ngx_goim_send_settle_log(ngx_goim_conn_t *gc, ngx_goim_block_t *b)
         return NGX_DECLINED;
     }
 
-    return ngx_goim_send_cut(gc, b, newest, NGX_GOIM_DROP_BACKLOG);
+    return ngx_goim_send_cut(gc, b, newest, NGX_GOIM_SKIP_BACKLOG);
 }
 
 
@@ -708,7 +661,7 @@ ngx_goim_send_frames(ngx_goim_conn_t *gc, struct iovec *iov, int n)
 
         if (p == NULL) {
             ngx_goim_count(NGX_GOIM_DROP_BACKLOG, 1);
-            gc->dropped++;
+            gc->skipped[NGX_GOIM_SKIP_BACKLOG]++;
             continue;
         }
 

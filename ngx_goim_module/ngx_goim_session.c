@@ -128,15 +128,8 @@ ngx_goim_session_resync(void)
 
     gs->nconns = 0;
 
-    if (gs->notes) {
-        ngx_free(gs->notes);
-        gs->notes = NULL;
-    }
-
-    if (gs->report) {
-        ngx_free(gs->report);
-        gs->report = NULL;
-    }
+    ngx_goim_out_free(&gs->notes);
+    ngx_goim_out_free(&gs->report);
 
     (void) clock_gettime(CLOCK_REALTIME, &ts);
 
@@ -178,7 +171,7 @@ ngx_goim_session_append(ngx_goim_out_t **out, u_char *line, u_char *last)
 {
     u_char  *p;
 
-    p = ngx_goim_send_reserve(out, last - line);
+    p = ngx_goim_out_reserve(out, last - line);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -532,8 +525,7 @@ ngx_goim_session_make_report(ngx_msec_t elapsed)
             return NGX_ERROR;
         }
 
-        ngx_free(notes);
-        gs->notes = NULL;
+        ngx_goim_out_free(&gs->notes);
     }
 
     if (ngx_goim_session_add_connects() != NGX_OK
@@ -778,8 +770,7 @@ ngx_goim_session_done(ngx_goim_uplink_t *up)
     }
 
     if (gs->report) {
-        ngx_free(gs->report);
-        gs->report = NULL;
+        ngx_goim_out_free(&gs->report);
 
         if (gs->last) {
 

@@ -71,6 +71,7 @@ ngx_goim_sweep_begin(ngx_goim_room_t *room)
 
     for (t = 0; t < NGX_GOIM_TRANSPORTS; t++) {
         room->sweep_end[t] = room->logs[t].end;
+        room->sweep_messages[t] = room->logs[t].messages;
     }
 
     room->next_member = room->nmembers;
@@ -91,14 +92,25 @@ ngx_goim_sweep_start(ngx_goim_room_t *room)
 }
 
 
-/* More than a member may leave pending can't be held back for all. */
+/*
+ * As many as a batch is to have; and more than a member may leave pending
+ * can't be held back for all.
+ */
 static ngx_uint_t
 ngx_goim_sweep_is_urgent(ngx_goim_room_t *room)
 {
-    ngx_uint_t  t;
+    uint32_t         count;
+    ngx_uint_t       t;
+    ngx_goim_log_t  *log;
+
+    count = room->class->flush_count;
 
     for (t = 0; t < NGX_GOIM_TRANSPORTS; t++) {
-        if (room->logs[t].end - room->logs[t].keep > room->class->backlog) {
+        log = &room->logs[t];
+
+        if (log->end - log->keep > room->class->backlog
+            || (count && log->messages - room->sweep_messages[t] >= count))
+        {
             return 1;
         }
     }
@@ -179,6 +191,27 @@ ngx_goim_sweep_flush_handler(ngx_event_t *ev)
         }
 
         ngx_goim_sweep_start(room);
+    }
+
+    ngx_goim_sweep_run_once();
+}
+
+
+void
+ngx_goim_sweep_hurry(void)
+{
+    ngx_uint_t              i;
+    ngx_queue_t            *q;
+    ngx_goim_room_class_t  *class;
+
+    for (i = 0; (class = ngx_goim_room_class_get(ngx_goim_worker.conf, i));
+         i++)
+    {
+        while (!ngx_queue_empty(&class->waiting)) {
+            q = ngx_queue_head(&class->waiting);
+            ngx_goim_sweep_start(ngx_queue_data(q, ngx_goim_room_t,
+                                                sweep_queue));
+        }
     }
 
     ngx_goim_sweep_run_once();
@@ -421,7 +454,7 @@ ngx_goim_sweep_drop(ngx_goim_conn_t *gc)
 
     if (n) {
         ngx_goim_count(NGX_GOIM_DROP_CLOSED, n);
-        gc->dropped += n;
+        gc->skipped[NGX_GOIM_SKIP_CLOSED] += n;
     }
 }
 

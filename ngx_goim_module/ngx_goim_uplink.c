@@ -175,7 +175,7 @@ ngx_goim_uplink_keep(ngx_goim_uplink_t *up, u_char *data, size_t len)
         return;
     }
 
-    p = ngx_goim_send_reserve(&up->answer, len);
+    p = ngx_goim_out_reserve(&up->answer, len);
     if (p == NULL) {
         up->cut = 1;
         return;
@@ -676,9 +676,6 @@ ngx_goim_uplink_done_handler(ngx_event_t *ev)
 
     up->done(up);
 
-    if (up->answer) {
-        ngx_free(up->answer);
-    }
-
+    ngx_goim_out_free(&up->answer);
     ngx_free(up);
 }

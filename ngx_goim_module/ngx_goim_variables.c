@@ -7,6 +7,11 @@
 #include "ngx_goim.h"
 
 
+/* what ngx_goim_variables_count() tells */
+#define NGX_GOIM_VARIABLES_SENT     0
+#define NGX_GOIM_VARIABLES_DROPPED  1
+
+
 static ngx_int_t ngx_goim_variables_key(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_goim_variables_mid(ngx_http_request_t *r,
@@ -40,10 +45,10 @@ static ngx_http_variable_t  ngx_goim_variables[] = {
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("goim_sent"), NULL, ngx_goim_variables_count,
-      offsetof(ngx_goim_conn_t, sent), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      NGX_GOIM_VARIABLES_SENT, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("goim_dropped"), NULL, ngx_goim_variables_count,
-      offsetof(ngx_goim_conn_t, dropped), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      NGX_GOIM_VARIABLES_DROPPED, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
 };
@@ -248,6 +253,7 @@ static ngx_int_t
 ngx_goim_variables_count(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     uintptr_t data)
 {
+    uint32_t          n;
     ngx_goim_conn_t  *gc;
 
     gc = ngx_goim_variables_conn(r);
@@ -257,6 +263,9 @@ ngx_goim_variables_count(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         return NGX_OK;
     }
 
-    return ngx_goim_variables_set_number(r, v,
-                                         *(uint32_t *) ((u_char *) gc + data));
+    n = data == NGX_GOIM_VARIABLES_SENT
+        ? gc->sent
+        : ngx_goim_conn_skipped(gc, NGX_GOIM_SKIPS);
+
+    return ngx_goim_variables_set_number(r, v, n);
 }

@@ -38,6 +38,8 @@ static char *ngx_http_goim_time(ngx_conf_t *cf, void *post, void *data);
 static char *ngx_http_goim_packet_size(ngx_conf_t *cf, void *post,
     void *data);
 static char *ngx_http_goim_number(ngx_conf_t *cf, void *post, void *data);
+static char *ngx_http_goim_pending_size(ngx_conf_t *cf, void *post,
+    void *data);
 
 
 static ngx_conf_post_t  ngx_http_goim_time_post = { ngx_http_goim_time };
@@ -45,6 +47,9 @@ static ngx_conf_post_t  ngx_http_goim_packet_post = {
     ngx_http_goim_packet_size
 };
 static ngx_conf_post_t  ngx_http_goim_number_post = { ngx_http_goim_number };
+static ngx_conf_post_t  ngx_http_goim_pending_post = {
+    ngx_http_goim_pending_size
+};
 
 
 /* clang-format off */
@@ -70,6 +75,13 @@ static ngx_command_t  ngx_http_goim_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
+
+    { ngx_string("goim_max_pending"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_off_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_goim_main_conf_t, max_pending),
+      &ngx_http_goim_pending_post },
 
     { ngx_string("goim_drain"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
@@ -287,6 +299,7 @@ ngx_http_goim_init_process(ngx_cycle_t *cycle)
     ngx_goim_worker.conf = gmcf;
 
     ngx_goim_heartbeat_init();
+    ngx_goim_memory_init();
     ngx_goim_sweep_init();
 
     if (ngx_goim_room_init(cycle->log) != NGX_OK
@@ -331,6 +344,7 @@ ngx_http_goim_create_main_conf(ngx_conf_t *cf)
     }
 
     gmcf->drain = NGX_CONF_UNSET_MSEC;
+    gmcf->max_pending = NGX_CONF_UNSET;
 
     ngx_str_set(&gmcf->default_class.pattern, "*");
     gmcf->default_class.backlog = 256 * 1024;
@@ -373,6 +387,10 @@ ngx_http_goim_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_http_goim_main_conf_t  *gmcf = conf;
 
     ngx_conf_init_msec_value(gmcf->drain, 60000);
+
+    if (gmcf->max_pending == NGX_CONF_UNSET) {
+        gmcf->max_pending = 128 * 1024 * 1024;
+    }
 
     if (gmcf->session_uri.len && gmcf->session_ctx == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -749,6 +767,19 @@ ngx_http_goim_number(ngx_conf_t *cf, void *post, void *data)
 
     if (*np < 1 || *np > 65535) {
         return "must be between 1 and 65535";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_goim_pending_size(ngx_conf_t *cf, void *post, void *data)
+{
+    off_t  *op = data;
+
+    if (*op < 1024 * 1024 || *op > (off_t) 64 * 1024 * 1024 * 1024) {
+        return "must be between 1m and 64g";
     }
 
     return NGX_CONF_OK;

@@ -9,12 +9,13 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 35;
+use Test::Goim tests => 42;
 
 my $goim = Test::Goim->new(workers => 1, http => <<'HTTP')->start;
 goim_room held://* { flush 5s; backlog 1m; }
     goim_room long://* { flush 1m; backlog 8k; }
     goim_room short://* { flush 1ms; }
+    goim_room counted://* { flush 1m count 5; }
     goim_drain 1s;
 HTTP
 
@@ -54,6 +55,13 @@ is(sends($free, 'free://1', 1 .. 5), 5,
 my $held = $goim->connect_ws->join_room('held://1');
 cmp_ok(sends($held, 'held://1', 1 .. 10), '<', 6,
        'with it many go out together');
+
+my $counted = $goim->connect_ws->join_room('counted://1');
+push_slowly('counted://1', 1 .. 4);
+is($goim->status->{total}{pending} > 0, 1, 'four wait for a fifth');
+push_slowly('counted://1', 5 .. 9);
+is($counted->next_body, $_, "message $_ of a batch arrives") for 1 .. 5;
+is(join(' ', $counted->bodies), '', 'the next four wait again');
 
 my $short = $goim->connect_ws->join_room('short://1');
 cmp_ok(sends($short, 'short://1', 1 .. 3), '>=', 1, 'one flush after another');

@@ -13,7 +13,7 @@ use Test::Goim tests => 22;
 
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
                            http => <<'HTTP', servers => '%%TCP_SERVER%%')->start;
-goim_room live://* { backlog 64k; overflow close; max_members 70; flush 1ms; }
+goim_room live://* { backlog 64k; overflow close; max_members 70; flush 1ms count 20; }
 HTTP
 
 my $nginx = $goim->nginx;
@@ -43,7 +43,8 @@ is($room->{host}, scalar @clients, 'a room\'s members on all workers');
 is($room->{online}, scalar @clients, 'which is what clients hear');
 is_deeply($room->{class},
           { pattern => 'live://*', backlog => 65536, overflow => 'close',
-            max_members => 70, flush_ms => 1 }, 'and its class');
+            max_members => 70, flush_ms => 1, flush_count => 20,
+            max_rate => 0 }, 'and its class');
 is(asked('room=other%3A%2F%2Fa%22%5C')->{room}, 'other://a"\\',
    'a name is decoded, and quoted again');
 is(asked('room=other')->{class}{pattern}, '*', 'others have the default');
