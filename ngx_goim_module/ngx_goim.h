@@ -426,6 +426,7 @@ typedef struct {
     ngx_goim_conn_t           **conns;     /* all that are listed */
     uint32_t                    nconns;
     uint32_t                    nconns_alloc;
+    uint32_t                    nhandshakes;  /* not yet detached */
 
     unsigned                    exiting:1;
     unsigned                    broken:1;  /* the channel is, and it was
@@ -860,8 +861,15 @@ void ngx_goim_out_free(ngx_goim_out_t **out);
 void ngx_goim_memory_hold(ngx_goim_conn_t *gc, ngx_uint_t moved);
 void ngx_goim_memory_let_go(ngx_goim_conn_t *gc);
 
-/* The number of connections has changed. */
-void ngx_goim_memory_conns(void);
+/* A number has changed; when it has fallen from a peak, what was taken for
+ * that goes back to the system. */
+typedef enum {
+    NGX_GOIM_MEMORY_CONNS = 0,
+    NGX_GOIM_MEMORY_HANDSHAKES,
+    NGX_GOIM_MEMORY_PEAKS
+} ngx_goim_memory_peak_e;
+
+void ngx_goim_memory_number(ngx_goim_memory_peak_e what, uint32_t n);
 
 
 /* ngx_goim_rate.c: max_rate of a room class */

@@ -165,7 +165,7 @@ ngx_goim_conn_list(ngx_goim_conn_t *gc)
     gc->listed = 1;
     ngx_goim_worker.conns[ngx_goim_worker.nconns++] = gc;
 
-    ngx_goim_memory_conns();
+    ngx_goim_memory_number(NGX_GOIM_MEMORY_CONNS, ngx_goim_worker.nconns);
 
     ngx_goim_count(NGX_GOIM_CONNECTIONS, 1);
     ngx_goim_count(NGX_GOIM_CONNECTIONS_TCP, gc->transport == NGX_GOIM_TCP);
@@ -224,7 +224,7 @@ ngx_goim_conn_unlist(ngx_goim_conn_t *gc)
         ngx_goim_count(NGX_GOIM_CONNECTIONS_TCP, (uint64_t) -1);
     }
 
-    ngx_goim_memory_conns();
+    ngx_goim_memory_number(NGX_GOIM_MEMORY_CONNS, ngx_goim_worker.nconns);
     ngx_goim_conn_shrink();
 }
 

@@ -78,6 +78,8 @@ ngx_goim_handshake_create(ngx_http_request_t *r)
     cln->handler = ngx_goim_handshake_cleanup;
     cln->data = hs;
 
+    ngx_goim_memory_number(NGX_GOIM_MEMORY_HANDSHAKES,
+                           ++ngx_goim_worker.nhandshakes);
     ngx_goim_count(NGX_GOIM_HANDSHAKING, 1);
     ngx_goim_count(NGX_GOIM_HANDSHAKING_TCP, ngx_goim_listen_is_tcp(r));
 
@@ -91,6 +93,8 @@ ngx_goim_handshake_cleanup(void *data)
 {
     ngx_goim_handshake_t  *hs = data;
 
+    ngx_goim_memory_number(NGX_GOIM_MEMORY_HANDSHAKES,
+                           --ngx_goim_worker.nhandshakes);
     ngx_goim_count(NGX_GOIM_HANDSHAKING, (uint64_t) -1);
 
     if (ngx_goim_listen_is_tcp(hs->request)) {

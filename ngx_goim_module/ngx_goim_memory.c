@@ -14,7 +14,7 @@
 
 #define NGX_GOIM_MEMORY_OUT   96    /* bytes of a queue, at least */
 #define NGX_GOIM_MEMORY_MOVE  100   /* ms between two moves in the list */
-#define NGX_GOIM_MEMORY_TRIM  1024  /* connections that have left, at least */
+#define NGX_GOIM_MEMORY_TRIM  256   /* that have left, at least */
 
 
 static void ngx_goim_memory_handler(ngx_event_t *ev);
@@ -26,8 +26,9 @@ static ngx_queue_t   ngx_goim_memory_holders;
 
 static ngx_event_t   ngx_goim_memory_event;
 static ngx_event_t   ngx_goim_memory_trim_event;
-static uint32_t      ngx_goim_memory_peak;  /* connections since the last
-                                               trim */
+
+/* since the last trim */
+static uint32_t      ngx_goim_memory_peaks[NGX_GOIM_MEMORY_PEAKS];
 
 
 void
@@ -202,21 +203,19 @@ ngx_goim_memory_handler(ngx_event_t *ev)
 /* Back to the system */
 
 void
-ngx_goim_memory_conns(void)
+ngx_goim_memory_number(ngx_goim_memory_peak_e what, uint32_t n)
 {
-    uint32_t  n;
+    uint32_t  *peak;
 
-    n = ngx_goim_worker.nconns;
+    peak = &ngx_goim_memory_peaks[what];
 
-    if (n >= ngx_goim_memory_peak) {
-        ngx_goim_memory_peak = n;
+    if (n >= *peak) {
+        *peak = n;
         return;
     }
 
-    if (n <= ngx_goim_memory_peak / 2
-        && ngx_goim_memory_peak - n >= NGX_GOIM_MEMORY_TRIM)
-    {
-        ngx_goim_memory_peak = n;
+    if (n <= *peak / 2 && *peak - n >= NGX_GOIM_MEMORY_TRIM) {
+        *peak = n;
 
         if (!ngx_goim_memory_trim_event.posted) {
             ngx_post_event(&ngx_goim_memory_trim_event,
