@@ -10,6 +10,7 @@
 #   make test-long          the long runs as well
 #   make setup              installs what is missing (Debian 12; root or sudo)
 #   make bench              the module beside a minimal broadcaster, some minutes
+#   make bench-long         the same and more, up to 100,000 clients
 #   make lint               the layout of the C code
 #   make fuzz SECONDS=60    each fuzz target for that long
 
@@ -39,9 +40,10 @@ LOGIC_SRC    := $(wildcard logic_svc/*.c)
 UNIT_SRC     := $(wildcard t/unit/*_test.c)
 TOOL_SRC     := $(wildcard t/tools/*.c)
 BENCH_SRC    := $(wildcard bench/*.c)
+LOAD_SRC     := $(wildcard bench/load/*.c)
 FUZZ_SRC     := $(wildcard t/fuzz/*_fuzz.c)
 HEADERS      := $(wildcard libgoim/*.h job_worker/*.h logic_svc/*.h t/unit/*.h \
-                t/tools/*.h)
+                t/tools/*.h bench/load/*.h)
 MODULE_SRC   := config $(wildcard ngx_goim_module/*.[ch] libgoim/*.[ch])
 
 LIB_LIBS     := -lprotobuf-c -lyajl
@@ -55,7 +57,7 @@ ifndef V
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all bench clean demo lint setup test test-long test-tools unit-tests nginx-san fuzz
+.PHONY: all bench bench-long clean demo lint setup test test-long test-tools unit-tests nginx-san fuzz
 
 # the echo has a folder of its own, and is in no package
 ifeq ($(WS_ECHO),1)
@@ -153,7 +155,8 @@ demo:
 
 UNIT_BIN     := $(UNIT_SRC:t/unit/%.c=$(B)/t/%)
 UNIT_SAN_BIN := $(UNIT_SRC:t/unit/%.c=$(B)/san/t/%)
-TOOL_BIN     := $(TOOL_SRC:t/tools/%.c=$(B)/t/%) $(BENCH_SRC:bench/%.c=$(B)/t/%)
+TOOL_BIN     := $(TOOL_SRC:t/tools/%.c=$(B)/t/%) $(BENCH_SRC:bench/%.c=$(B)/t/%) \
+                $(B)/t/goim_load
 
 # the daemon whose parts a unit test is for, by its prefix
 DAEMON_OF         = $(if $(filter jw_%,$1),JOB,$(if $(filter ls_%,$1),LOGIC))
@@ -205,6 +208,10 @@ $(B)/t/%: $(B)/obj/bench/%.o $(B)/libgoim.a
 	mkdir -p $(@D)
 	$(CC) $(DEB_LDFLAGS) -o $@ $^ $(JOB_LIBS)
 
+$(B)/t/goim_load: $(LOAD_SRC:%.c=$(B)/obj/%.o) $(B)/libgoim.a
+	mkdir -p $(@D)
+	$(CC) $(DEB_LDFLAGS) -o $@ $^ -lssl -lcrypto
+
 test-tools: $(TOOL_BIN)
 
 unit-tests: $(UNIT_BIN) $(UNIT_SAN_BIN)
@@ -227,6 +234,10 @@ test-long: test
 # writes build/bench.json; docs/performance.md tells how to read it
 bench: all test-tools
 	bench/run.pl $(CELLS)
+
+# with the cells that take long, too
+bench-long: all test-tools
+	bench/run.pl --long $(CELLS)
 
 # fuzz targets: clang's libFuzzer; ls_x_fuzz.c has logic_svc/ls_x.c with it
 
