@@ -255,13 +255,24 @@ sub kafka_cell {
                                               clients => 10000);
             my $there = $way eq 'channel'
                 || $server->publish_through_kafka($type);
-            $p50{$way} = run($server, 100, 1, 4)->{p50_us} / 1000 if $there;
+            $p50{$way} = p50_ms($server) if $there;
             $server->stop;
             return if !$there;
         }
 
         return { more_ms => $p50{kafka} - $p50{channel}, %p50 };
     });
+}
+
+
+# Of 100 messages a second; a Java program takes seconds to compile itself.
+sub p50_ms {
+    my ($server) = @_;
+
+    run($server, 100, 1, 10)
+        if $server->{kafka} && $server->{kafka}{type} eq 'real';
+
+    return median(map { run($server, 100, 1, 3)->{p50_us} / 1000 } 1 .. 3);
 }
 
 

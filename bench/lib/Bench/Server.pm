@@ -314,6 +314,7 @@ CONF
     $self->{publisher}->answer(qr/^ready/);
 
     # until goim-job consumes
+    $self->{load}->reset;
     $self->publish(10, 1, 100, 0.5);
     wait_until(60, 'goim-job to consume', sub {
         return $self->{load}->stats->{messages} >= 5 * $self->{clients};
