@@ -47,8 +47,9 @@ $SIG{$_} = sub { exit(1) } for qw(INT TERM HUP);
 # kind => 'module' or 'floor'; clients => 10000, rooms => 1: who is there when
 # it returns; workers => as many as the clients need; spread => 1: over all
 # cores; transport => 'ws', 'wss' or 'tcp'; auth => 1: by goim-logic;
-# backlog => '256m' of the rooms; listen => options of nginx's listen; env =>
-# { ... } and first => 1, as Bench::Load has them; slots => worker_connections.
+# backlog => '256m' of the rooms; heartbeat => '1h', of goim_heartbeat; listen =>
+# options of nginx's listen; env => { ... } and first => 1, as Bench::Load has
+# them; slots => worker_connections.
 sub start {
     my ($class, %opt) = @_;
 
@@ -57,6 +58,7 @@ sub start {
 
     my $self = bless {
         rooms => 1, transport => 'ws', backlog => '256m', listen => '',
+        heartbeat => '1h',
         workers => ceil(($opt{clients} || 1) / Bench::Load::most()),
         %opt, dir => $dir, channel => "$dir/channel", tools => $tools,
         generators => 0, loads => [],
@@ -202,7 +204,7 @@ sub start_module {
                   . ' accepts=1000;',
             http => <<"CONF", locations => $locations,
 access_log off;
-    goim_heartbeat 1h;
+    goim_heartbeat $self->{heartbeat};
     goim_room live://* { backlog $self->{backlog}; }
     map \$connection \$tens { "~^(?<n>.*).\\\$" live://\$n; }
     upstream logic { server 127.0.0.1:$logic; keepalive 64; }
@@ -357,13 +359,19 @@ sub pss_kb {
 }
 
 
+# What nginx tells, decoded.
+sub status {
+    my ($self) = @_;
+
+    return $json->decode($self->{nginx}->get('/goim/status')->{body});
+}
+
+
 # The totals of all workers' counters; none of the floor.
 sub totals {
     my ($self) = @_;
 
-    return {} if !$self->{nginx};
-    return $json->decode($self->{nginx}->get('/goim/status')->{body})
-        ->{total};
+    return $self->{nginx} ? $self->status->{total} : {};
 }
 
 
