@@ -85,9 +85,30 @@ jw_channel_is_newest(const jw_channel_t *jc, const jw_generation_t *g)
 }
 
 
+/*
+ * A file that is no channel, or no longer one, serves nobody.  The newest is
+ * left for nginx to see.
+ */
+static void
+jw_channel_remove_damaged(jw_channel_t *jc, uint64_t number)
+{
+    goim_log(jc->log, GOIM_LOG_WARN,
+             "generation %llu of channel \"%s\" is damaged and has a "
+             "successor: removing its file",
+             (unsigned long long) number, jc->path);
+
+    goim_channel_remove(jc->path, number);
+
+    /* once, whether it can be done or not */
+
+    jc->left[jc->nleft++ % JW_CHANNEL_GENERATIONS] = number;
+}
+
+
 static void
 jw_channel_open(jw_channel_t *jc, uint64_t number)
 {
+    int               rc;
     goim_error_t      error;
     goim_channel_t   *ch;
     jw_generation_t  *g;
@@ -100,9 +121,15 @@ jw_channel_open(jw_channel_t *jc, uint64_t number)
         return;
     }
 
-    if (goim_channel_open(jc->path, number, GOIM_CHANNEL_PRODUCER, &ch, &error)
-        != GOIM_OK)
-    {
+    rc = goim_channel_open(jc->path, number, GOIM_CHANNEL_PRODUCER, &ch,
+                           &error);
+
+    if (rc == GOIM_INVALID && number < jc->newest) {
+        jw_channel_remove_damaged(jc, number);
+        return;
+    }
+
+    if (rc != GOIM_OK) {
         goim_log_limited(jc->log, &jc->open_limit, GOIM_LOG_ERROR,
                          "generation %llu of channel \"%s\" can't be opened: "
                          "%s%s%s",
@@ -261,7 +288,7 @@ jw_channel_scan(jw_channel_t *jc)
 }
 
 
-/* A file whose memory raised SIGBUS, or that has lost its name. */
+/* A file that was cut short or written over, or that has lost its name. */
 static void
 jw_channel_check(jw_channel_t *jc)
 {
@@ -271,10 +298,10 @@ jw_channel_check(jw_channel_t *jc)
     for (i = jc->n; i-- > 0; /* void */) {
         g = &jc->generations[i];
 
-        if (g->ch->broken) {
+        if (!goim_channel_is_whole(g->ch)) {
             goim_log(jc->log, GOIM_LOG_CRIT,
-                     "generation %llu of channel \"%s\" "
-                     "can't be accessed any more and is closed",
+                     "generation %llu of channel \"%s\" was cut short or "
+                     "written over and is closed",
                      (unsigned long long) g->ch->generation, g->path);
             jw_channel_close(jc, g);
             jc->next_scan_us = 0;
@@ -508,8 +535,14 @@ jw_channel_drop_held(jw_channel_t *jc)
 void
 jw_channel_note(jw_channel_t *jc)
 {
-    unsigned    at;
+    unsigned    i, at;
     jw_feed_t  *f;
+
+    /* what readers have got is not to be learnt from something else */
+
+    for (i = 0; i < jc->n; i++) {
+        (void) goim_channel_is_whole(jc->generations[i].ch);
+    }
 
     for (at = 0; (f = jw_channel_next_feed(jc, &at)) != NULL; /* void */) {
         if (!goim_lane_pending(f->lane)) {

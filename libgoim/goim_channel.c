@@ -467,6 +467,25 @@ goim_channel_close(goim_channel_t *ch)
 
 
 int
+goim_channel_is_whole(goim_channel_t *ch)
+{
+    goim_channel_header_t  *h;
+
+    h = goim_channel_header(ch);
+
+    if (!ch->broken
+        && (goim_channel_check_header(h, ch->file_size) != GOIM_OK
+            || h->generation != ch->generation || h->lanes != ch->lanes
+            || h->size != ch->size))
+    {
+        goim_sigbus_break(ch);
+    }
+
+    return !ch->broken;
+}
+
+
+int
 goim_channel_lock_open(const goim_channel_t *ch)
 {
     int          fd;

@@ -341,7 +341,8 @@ typedef struct {
     uint32_t               lanes;
     int                    fd;        /* for lock tests; holds no lock */
     int                    mode;      /* goim_channel_mode_e */
-    volatile int           broken;    /* set when an access raised SIGBUS: the
+    volatile int           broken;    /* set when an access raised SIGBUS or
+                                         the header was written over: the
                                          memory reads as 0 from then on */
     char                   path[GOIM_CHANNEL_PATH_MAX]; /* of this file */
 } goim_channel_t;
@@ -393,11 +394,20 @@ GOIM_MUSTCHECK int goim_channel_list(const char *path, uint64_t *generations,
 
 /* goim_channel_make.c */
 
+/* What goim_channel_make() has done. */
+typedef enum {
+    GOIM_CHANNEL_KEPT = 0,
+    GOIM_CHANNEL_MADE,       /* none was there, or one of another size */
+    GOIM_CHANNEL_REPLACED,   /* the file that was there is no channel */
+    GOIM_CHANNEL_NO_PIPES    /* the one that was there has lost its pipes */
+} goim_channel_made_e;
+
 /*
  * Called by the nginx master at each start and reload: finds the newest
  * generation and keeps it if it fits the configuration, else makes the next
  * one, copies the partition table into it and links it from the old one.
- * *created tells which.  Never blocks longer than half a second.
+ * *created tells which: a goim_channel_made_e.  Never blocks longer than half
+ * a second.
  */
 GOIM_MUSTCHECK int goim_channel_make(const goim_channel_conf_t *conf,
     uint64_t *generation, int *created, goim_error_t *error);
@@ -426,6 +436,12 @@ GOIM_MUSTCHECK int goim_channel_open(const char *path, uint64_t generation,
     goim_channel_mode_e mode, goim_channel_t **ch, goim_error_t *error);
 
 void goim_channel_close(goim_channel_t *ch);
+
+/*
+ * Whether the mapping still is what was opened; to be asked now and then.  One
+ * whose file was filled with something else is broken from then on.
+ */
+int goim_channel_is_whole(goim_channel_t *ch);
 
 /* The file's name is gone, or another file has it. */
 int goim_channel_is_unlinked(const goim_channel_t *ch);

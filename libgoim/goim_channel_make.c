@@ -321,7 +321,7 @@ goim_channel_remove_orphan(const char *path)
 /* Whether the newest generation can serve the configuration as it is. */
 static int
 goim_channel_keep(const goim_channel_conf_t *conf, goim_channel_t *ch,
-    goim_error_t *error)
+    goim_channel_made_e *made, goim_error_t *error)
 {
     if (ch->lanes != conf->lanes || ch->size != conf->size) {
         return GOIM_AGAIN;
@@ -336,6 +336,8 @@ goim_channel_keep(const goim_channel_conf_t *conf, goim_channel_t *ch,
     if (goim_channel_pipes(conf, ch->path, 0, error) != GOIM_OK) {
 
         /* a generation that has lost its pipes is not mended */
+
+        *made = GOIM_CHANNEL_NO_PIPES;
 
         return error->err == ENOENT ? GOIM_AGAIN : GOIM_ERROR;
     }
@@ -388,11 +390,13 @@ static int
 goim_channel_make_locked(const goim_channel_conf_t *conf,
     uint64_t *generation, int *created, goim_error_t *error)
 {
-    int              rc;
-    goim_channel_t  *ch;
+    int                  rc;
+    goim_channel_t      *ch;
+    goim_channel_made_e  made;
 
     ch = NULL;
-    *created = 0;
+    made = GOIM_CHANNEL_MADE;
+    *created = GOIM_CHANNEL_KEPT;
 
     rc = goim_channel_newest(conf->path, generation, error);
 
@@ -401,19 +405,23 @@ goim_channel_make_locked(const goim_channel_conf_t *conf,
                                &ch, error);
 
         if (rc == GOIM_OK) {
-            rc = goim_channel_keep(conf, ch, error);
+            rc = goim_channel_keep(conf, ch, &made, error);
 
         } else if (rc == GOIM_INVALID) {
 
             /* damaged: the next one begins with an empty table */
 
             rc = GOIM_AGAIN;
+            made = GOIM_CHANNEL_REPLACED;
         }
     }
 
     if (rc == GOIM_AGAIN) {
         rc = goim_channel_make_next(conf, ch, generation, error);
-        *created = rc == GOIM_OK;
+
+        if (rc == GOIM_OK) {
+            *created = made;
+        }
     }
 
     if (ch != NULL) {

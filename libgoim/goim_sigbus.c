@@ -41,21 +41,22 @@ goim_sigbus_replace(void *start, uint64_t size)
 }
 
 
-/* Puts zeros in place of both mappings; the faulting access runs again. */
+/* Puts zeros in place of both mappings; a faulting access runs again. */
 static int
-goim_sigbus_break(goim_channel_t *ch, const uint8_t *addr)
+goim_sigbus_clear(goim_channel_t *ch)
 {
-    if (!goim_sigbus_is_in(addr, ch->base, ch->file_size)
-        && !goim_sigbus_is_in(addr, ch->slots, ch->slots_size))
-    {
-        return 0;
-    }
-
     ch->broken = 1;
 
     return goim_sigbus_replace(ch->base, ch->file_size)
            && (ch->mode != GOIM_CHANNEL_READER
                || goim_sigbus_replace(ch->slots, ch->slots_size));
+}
+
+
+void
+goim_sigbus_break(goim_channel_t *ch)
+{
+    (void) goim_sigbus_clear(ch);
 }
 
 
@@ -72,7 +73,12 @@ goim_sigbus_handler(int signo, siginfo_t *info, void *ctx)
     for (i = 0; i < GOIM_SIGBUS_CHANNELS; i++) {
         ch = goim_sigbus_channels[i];
 
-        if (ch != NULL && goim_sigbus_break(ch, info->si_addr)) {
+        if (ch != NULL
+            && (goim_sigbus_is_in(info->si_addr, ch->base, ch->file_size)
+                || goim_sigbus_is_in(info->si_addr, ch->slots,
+                                     ch->slots_size))
+            && goim_sigbus_clear(ch))
+        {
             errno = err;
             return;
         }

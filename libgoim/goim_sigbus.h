@@ -1,7 +1,7 @@
 /*
  * A file in shared memory can be cut short by anybody who may write it; the
  * next access then raises SIGBUS.  Here such an access reads zeros instead,
- * and the channel is marked broken.
+ * and the channel is marked broken; so is one that was written over.
  */
 
 #ifndef GOIM_SIGBUS_H_INCLUDED
@@ -15,6 +15,9 @@
 GOIM_MUSTCHECK int goim_sigbus_guard(goim_channel_t *ch);
 
 void goim_sigbus_unguard(goim_channel_t *ch);
+
+/* What an access that raises SIGBUS does to its channel. */
+void goim_sigbus_break(goim_channel_t *ch);
 
 
 #endif /* GOIM_SIGBUS_H_INCLUDED */

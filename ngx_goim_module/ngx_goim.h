@@ -650,7 +650,8 @@ uint32_t ngx_goim_conn_skipped(ngx_goim_conn_t *gc, ngx_uint_t skip);
 ngx_int_t ngx_goim_conn_flush(ngx_goim_conn_t *gc);
 
 /* Lets connections go, evenly over goim_drain; called when nginx shuts the
- * worker down, and for each connection detached after that. */
+ * worker down or its channel is broken, and for each connection detached after
+ * that. */
 void ngx_goim_conn_drain(void);
 
 /* Messages for this worker's statistics. */

@@ -240,9 +240,14 @@ ngx_goim_channel_account(void)
     if (ngx_goim_worker.channel->broken && !ngx_goim_worker.broken) {
         ngx_goim_worker.broken = 1;
         ngx_log_error(NGX_LOG_CRIT, ngx_goim_worker.cycle->log, 0,
-                      "goim channel: \"%s\" was cut short; no messages until "
-                      "the next start or reload",
+                      "goim channel: \"%s\" was cut short or written over; no "
+                      "messages, and no clients, until the next start or "
+                      "reload",
                       ngx_goim_worker.channel->path);
+
+        /* they would miss everything without knowing it */
+
+        ngx_goim_conn_drain();
     }
 }
 
@@ -421,10 +426,15 @@ ngx_goim_channel_pipe_handler(ngx_event_t *rev)
 }
 
 
-/* A producer that was killed between publishing and waking. */
+/* A producer that was killed between publishing and waking; a file that has
+ * become something else. */
 static void
 ngx_goim_channel_look_handler(ngx_event_t *ev)
 {
+    if (ngx_goim_worker.reader) {
+        (void) goim_channel_is_whole(ngx_goim_worker.channel);
+    }
+
     ngx_goim_channel_turn_handler(&ngx_goim_channel_turn_event);
 
     ngx_add_timer(ev, 1000);

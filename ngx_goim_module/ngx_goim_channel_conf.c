@@ -198,6 +198,50 @@ ngx_goim_channel_owner(ngx_http_goim_main_conf_t *gmcf)
 }
 
 
+/* Why there is a new generation, where nobody has asked for one. */
+static void
+ngx_goim_channel_tell(ngx_http_goim_main_conf_t *gmcf,
+    ngx_http_goim_main_conf_t *old, int created, ngx_log_t *log)
+{
+    ngx_uint_t   level;
+    const char  *why;
+
+    level = NGX_LOG_WARN;
+
+    switch (created) {
+
+    case GOIM_CHANNEL_KEPT:
+        return;
+
+    case GOIM_CHANNEL_REPLACED:
+        why = ": the file of the one before is no channel, or damaged";
+        break;
+
+    case GOIM_CHANNEL_NO_PIPES:
+        why = ": the one before has lost its pipes";
+        break;
+
+    default:
+        if (old && old->generation && old->channel.size == gmcf->channel.size
+            && old->channel.lanes == gmcf->channel.lanes
+            && old->path.len == gmcf->path.len
+            && ngx_memcmp(old->path.data, gmcf->path.data, old->path.len)
+               == 0)
+        {
+            why = ": the file of the one before has been removed";
+            break;
+        }
+
+        level = NGX_LOG_NOTICE;
+        why = "";
+    }
+
+    ngx_log_error(level, log, 0,
+                  "goim channel: made generation %uL of \"%V\"%s",
+                  gmcf->generation, &gmcf->path, why);
+}
+
+
 static ngx_int_t
 ngx_goim_channel_init_zone(ngx_shm_zone_t *zone, void *data)
 {
@@ -227,11 +271,7 @@ ngx_goim_channel_init_zone(ngx_shm_zone_t *zone, void *data)
         return NGX_ERROR;
     }
 
-    if (created) {
-        ngx_log_error(NGX_LOG_NOTICE, log, 0,
-                      "goim channel: made generation %uL of \"%V\"",
-                      gmcf->generation, &gmcf->path);
-    }
+    ngx_goim_channel_tell(gmcf, data, created, log);
 
     return NGX_OK;
 }

@@ -238,7 +238,7 @@ ngx_goim_conn_attach(ngx_goim_conn_t *gc)
         return NGX_ERROR;
     }
 
-    if (ngx_exiting) {
+    if (ngx_exiting || ngx_goim_worker.broken) {
         ngx_goim_conn_drain();
     }
 

@@ -628,6 +628,49 @@ test_channel_knows_when_its_name_is_gone(void **state)
 
 
 static void
+test_channel_knows_when_it_was_written_over(void **state)
+{
+    int          i, created;
+    char         name[GOIM_CHANNEL_PATH_MAX];
+    char         bytes[] = { 0, (char) 0xa5 };
+    char         header[sizeof(goim_channel_header_t)];
+    fx_t         fx;
+    uint64_t     first;
+
+    (void) state;
+
+    for (i = 0; i < 2; i++) {
+        fx_start(&fx, 4096);
+        file_name(&fx, name);
+
+        assert_int_equal(fx_put(&fx, 0, "room", "x"), GOIM_OK);
+        assert_true(goim_channel_is_whole(fx.rch));
+        assert_true(goim_channel_is_whole(fx.pch));
+
+        memset(header, bytes[i], sizeof(header));
+        assert_int_equal(pwrite(fx.rch->fd, header, sizeof(header), 0),
+                         sizeof(header));
+
+        assert_false(goim_channel_is_whole(fx.rch));
+        assert_false(goim_channel_is_whole(fx.pch));
+        assert_false(goim_channel_is_whole(fx.pch));
+
+        assert_int_equal(fx_put(&fx, 1, "room", "x"), GOIM_ERROR);
+        goim_lane_publish(fx.lane);
+        assert_int_equal(goim_reader_read(fx.rd, 0, &fx.batch), GOIM_AGAIN);
+        assert_false(goim_lane_all_read(fx.lane, 0));
+
+        first = fx.generation;
+        assert_int_equal(make(&fx, &created), GOIM_OK);
+        assert_int_equal(created, GOIM_CHANNEL_REPLACED);
+        assert_true(fx.generation > first);
+
+        fx_stop(&fx);
+    }
+}
+
+
+static void
 test_channel_layout_is_what_the_document_says(void **state)
 {
     goim_channel_geometry_t  g;
@@ -695,6 +738,7 @@ main(void)
         cmocka_unit_test(test_channel_clears_pipes_without_a_file),
         cmocka_unit_test(test_channel_is_made_by_one_master_at_a_time),
         cmocka_unit_test(test_channel_knows_when_its_name_is_gone),
+        cmocka_unit_test(test_channel_knows_when_it_was_written_over),
         cmocka_unit_test(test_channel_layout_is_what_the_document_says)
     };
 
