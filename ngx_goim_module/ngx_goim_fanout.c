@@ -325,6 +325,10 @@ ngx_goim_fanout_keys(const goim_record_t *record)
 
         if (ngx_goim_send_push(gc, record) != NGX_OK) {
             ngx_goim_count(NGX_GOIM_DROP_CLOSED, 1);
+
+            /* what its room has had in this turn is pending, too */
+
+            ngx_goim_fanout_finish_rooms();
             ngx_goim_conn_close(gc, NGX_GOIM_BY_BACKLOG);
             continue;
         }
@@ -379,6 +383,7 @@ ngx_goim_fanout_dirty(ngx_goim_conn_t *gc)
     }
 
     if (ngx_goim_fanout_nconns == NGX_GOIM_FANOUT_MAX) {
+        ngx_goim_fanout_finish_rooms();
         (void) ngx_goim_conn_flush(gc);
         return;
     }
