@@ -26,6 +26,7 @@
 #define GOIM_OP_SUB_REPLY         15
 #define GOIM_OP_UNSUB             16
 #define GOIM_OP_UNSUB_REPLY       17
+#define GOIM_OP_NOTICE            18  /* ours, to those that ask for it */
 
 #define GOIM_VERSION               1  /* "ver" of all that we send unasked */
 

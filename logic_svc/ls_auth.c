@@ -131,6 +131,7 @@ ls_auth_add_identity(ls_auth_t *la)
         { "X-Goim-Conn", la->conn },
         { "X-Goim-Room", la->token.room },
         { "X-Goim-Heartbeat", heartbeat },
+        { "X-Goim-Features", la->token.gap ? "gap" : NULL },
     };
 
     snprintf(mid, sizeof(mid), "%lld", (long long) la->token.mid);

@@ -131,6 +131,8 @@ ls_jwt_take_claims(ls_token_t *token, jwt_t *jwt, const char **why)
         token->room = NULL;
     }
 
+    claims.gap |= token->gap;
+
     if (claims.accepts == NULL) {
         claims.accepts = token->accepts;
         claims.naccepts = token->naccepts;

@@ -24,7 +24,8 @@ typedef enum {
     LS_TOKEN_ROOM,
     LS_TOKEN_PLATFORM,
     LS_TOKEN_OPS,
-    LS_TOKEN_JWT
+    LS_TOKEN_JWT,
+    LS_TOKEN_GOIM        /* abilities of our own that it asks for */
 } ls_token_member_e;
 
 
@@ -33,7 +34,8 @@ typedef struct {
     int                 rc;      /* why we ended the parsing, else GOIM_OK */
     const char         *why;
     ls_token_member_e   member;  /* the object's, whose value comes */
-    unsigned            depth;   /* 1 in the object, 2 in accepts */
+    unsigned            depth;   /* 1 in the object, 2 in accepts, in goim */
+    int                 gap;     /* "gap" is what comes next, in goim */
 } ls_token_reader_t;
 
 
@@ -49,10 +51,19 @@ static const struct {
     { "accepts", "\"accepts\" is no array of at most 1024 numbers of 32 "
       "bits" },
     { "token", "\"token\" is no string" },
+    { "goim", "" },
 };
 
 #define LS_TOKEN_MEMBERS                                                      \
     (sizeof(ls_token_members) / sizeof(ls_token_members[0]))
+
+
+/* What may be anything: what is not understood there is skipped. */
+static int
+ls_token_is_free(const ls_token_reader_t *rd)
+{
+    return rd->member == LS_TOKEN_OTHER || rd->member == LS_TOKEN_GOIM;
+}
 
 
 /* --- values; what is returned tells yajl whether to go on */
@@ -79,7 +90,7 @@ ls_token_take_null(void *ctx)
 {
     ls_token_reader_t  *rd = ctx;
 
-    if (rd->depth == 1 || rd->member == LS_TOKEN_OTHER) {
+    if (rd->depth == 1 || ls_token_is_free(rd)) {
         return 1;
     }
 
@@ -92,9 +103,11 @@ ls_token_take_boolean(void *ctx, int value)
 {
     ls_token_reader_t  *rd = ctx;
 
-    (void) value;
+    if (rd->member == LS_TOKEN_GOIM && rd->depth == 2 && rd->gap) {
+        rd->token->gap = value;
+    }
 
-    return rd->member == LS_TOKEN_OTHER ? 1 : ls_token_refuse(rd);
+    return ls_token_is_free(rd) ? 1 : ls_token_refuse(rd);
 }
 
 
@@ -135,7 +148,7 @@ ls_token_take_number(void *ctx, const char *text, size_t len)
 
     token = rd->token;
 
-    if (rd->member == LS_TOKEN_OTHER) {
+    if (ls_token_is_free(rd)) {
         return 1;
     }
 
@@ -216,6 +229,7 @@ ls_token_take_string(void *ctx, const unsigned char *s, size_t len)
 
     case LS_TOKEN_OTHER:
     case LS_TOKEN_PLATFORM:
+    case LS_TOKEN_GOIM:
         return 1;
 
     case LS_TOKEN_KEY:
@@ -259,8 +273,7 @@ ls_token_begin_map(void *ctx)
 {
     ls_token_reader_t  *rd = ctx;
 
-    return rd->member == LS_TOKEN_OTHER ? ls_token_begin(rd)
-                                        : ls_token_refuse(rd);
+    return ls_token_is_free(rd) ? ls_token_begin(rd) : ls_token_refuse(rd);
 }
 
 
@@ -271,10 +284,12 @@ ls_token_map_key(void *ctx, const unsigned char *name, size_t len)
     ls_token_reader_t  *rd = ctx;
 
     if (rd->depth > 1) {
+        rd->gap = rd->depth == 2 && len == 3 && memcmp(name, "gap", 3) == 0;
         return 1;
     }
 
     rd->member = LS_TOKEN_OTHER;
+    rd->gap = 0;
 
     for (i = 1; i < LS_TOKEN_MEMBERS; i++) {
         if (len == strlen(ls_token_members[i].name)
@@ -283,6 +298,10 @@ ls_token_map_key(void *ctx, const unsigned char *name, size_t len)
         {
             rd->member = i;
         }
+    }
+
+    if (rd->member == LS_TOKEN_GOIM) {
+        rd->token->gap = 0;
     }
 
     return 1;
@@ -309,7 +328,7 @@ ls_token_begin_array(void *ctx)
             return ls_token_end(rd, GOIM_NOMEM, NULL);
         }
 
-    } else if (rd->member != LS_TOKEN_OTHER) {
+    } else if (!ls_token_is_free(rd)) {
         return ls_token_refuse(rd);
     }
 

@@ -20,6 +20,7 @@ typedef struct {
     int32_t  *accepts;
     size_t    naccepts;
     char     *jwt;       /* NULL: none; a signed token, ls_jwt.h */
+    int       gap;       /* it wants to be told of messages it misses */
 } ls_token_t;
 
 

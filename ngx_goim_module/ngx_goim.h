@@ -59,6 +59,7 @@ typedef enum {
     NGX_GOIM_DROP_ACCEPTS,      /* not in the connection's accepts */
     NGX_GOIM_DROP_NOMEM,        /* no memory for the frame */
     NGX_GOIM_DROP_RATE,         /* messages beyond max_rate of their room */
+    NGX_GOIM_GAP_NOTICES,       /* clients were told what they have missed */
     NGX_GOIM_CHANNEL_DAMAGED,   /* times a lane held something else */
     NGX_GOIM_CHANNEL_RETURNED,  /* times the producer went on without us */
     NGX_GOIM_PENDING,           /* gauge: bytes of ngx_goim_memory.c */
@@ -183,6 +184,7 @@ typedef struct {
     ngx_http_complex_value_t   *key;
     ngx_http_complex_value_t   *room;
     ngx_http_complex_value_t   *accepts;
+    ngx_http_complex_value_t   *features;
 } ngx_goim_identity_conf_t;
 
 
@@ -223,12 +225,16 @@ typedef struct {
     uint32_t                    naccepts;
     uint8_t                     key_len;
     uint8_t                     conn_len;
+    uint8_t                     features;  /* NGX_GOIM_FEATURE_*, asked for
+                                              and granted */
     ngx_msec_t                  heartbeat; /* 0: the location's */
     ngx_str_t                   room;      /* to be joined: points into the
                                               text until detached; while
                                               closing: left, and allocated */
     u_char                      data[1];   /* key, connection id */
 } ngx_goim_identity_t;
+
+#define NGX_GOIM_FEATURE_GAP  0x01
 
 #define ngx_goim_identity_key(id)   ((id)->data)
 #define ngx_goim_identity_conn(id)  ((id)->data + (id)->key_len)
@@ -311,6 +317,9 @@ struct ngx_goim_conn_s {
                                               ngx_goim_conn_skipped() */
     uint32_t                    seen;      /* the log's messages at pos, or
                                               before, mod 2^32 */
+    uint32_t                    told;      /* the log's lost messages that it
+                                              knows of, less those skipped for
+                                              it alone, mod 2^32 */
     uint32_t                    due;       /* bytes from pos that must go out
                                               before anything else */
     uint32_t                    room_index;
@@ -340,10 +349,20 @@ struct ngx_goim_conn_s {
     unsigned                    holds:1;   /* memory: it is in holders */
     unsigned                    publishing:1;  /* its op 4 is being answered;
                                       until then nothing is read */
+    unsigned                    gaps:1;    /* it wants to be told of them */
+    unsigned                    told_holes:8;  /* as told, mod 2^8 */
 };
 
 
 /* Rooms and frame logs */
+
+/* What is missing at a place of a log, of all that was ever pushed. */
+typedef struct {
+    uint32_t                    lost;      /* messages, mod 2^32 */
+    uint32_t                    holes;     /* times that an unknown number of
+                                              them was missed, mod 2^32 */
+} ngx_goim_gap_t;
+
 
 /*
  * A frame log: wire-ready bytes that members have still to get.  Positions
@@ -358,6 +377,7 @@ typedef struct {
     uint32_t                    messages;  /* ever appended, mod 2^32 */
     uint32_t                    skipped[NGX_GOIM_SKIP_BY_ROOM];
                                            /* never appended, mod 2^32 */
+    ngx_goim_gap_t              gap;       /* at its end */
 } ngx_goim_log_t;
 
 
@@ -385,6 +405,7 @@ struct ngx_goim_room_s {
     /* by transport: how many of the members, and what they have to get */
     uint32_t                    nspeak[NGX_GOIM_TRANSPORTS];
     ngx_goim_log_t              logs[NGX_GOIM_TRANSPORTS];
+    uint32_t                    ngaps;     /* members that want to be told */
 
     /* this wake-up's records, as indexes + 1 into the turn's */
     uint32_t                    first;
@@ -396,6 +417,8 @@ struct ngx_goim_room_s {
                                            /* the logs' ends when it began */
     uint32_t                    sweep_messages[NGX_GOIM_TRANSPORTS];
                                            /* theirs then */
+    ngx_goim_gap_t              sweep_gap[NGX_GOIM_TRANSPORTS];
+                                           /* likewise */
     uint32_t                    next_member;
     unsigned                    sweeping:1;
 
@@ -578,6 +601,7 @@ typedef struct {
     ngx_str_t                   accepts;
     ngx_str_t                   conn;
     ngx_str_t                   heartbeat; /* seconds */
+    ngx_str_t                   features;  /* unknown ones are skipped */
 } ngx_goim_identity_text_t;
 
 /*
@@ -937,6 +961,21 @@ uint64_t ngx_goim_log_newest(ngx_goim_log_t *log);
 /* The messages up to the last whole frame before pos, mod 2^32. */
 uint32_t ngx_goim_log_messages(ngx_goim_block_t *b, uint64_t pos);
 
+/*
+ * Messages of the room that are in no frame: they are missing behind the last
+ * one.  Members that want to know are told in the room's next sweep.
+ */
+void ngx_goim_log_lose(ngx_goim_log_t *log, uint32_t messages);
+
+/* What is missing at the start of a frame, in block b or behind it, or at the
+ * log's end. */
+ngx_goim_gap_t *ngx_goim_log_gap(ngx_goim_log_t *log, ngx_goim_block_t *b,
+    uint64_t pos);
+
+/* How far the log goes on from there without a further gap. */
+uint64_t ngx_goim_log_gap_end(ngx_goim_log_t *log, ngx_goim_block_t *b,
+    uint64_t pos);
+
 /* A lagging connection holds its block and all that follow. */
 void ngx_goim_log_hold(ngx_goim_block_t *b);
 void ngx_goim_log_release(ngx_goim_log_t *log, ngx_goim_block_t *b);
@@ -957,6 +996,35 @@ struct ngx_goim_block_s {
 };
 
 
+/* ngx_goim_gap.c: clients are told what they have missed */
+
+#define NGX_GOIM_GAP_NOTICE  96  /* bytes of one, at most */
+
+/* What a member has still to be told of at a place of its log, as frames in
+ * its transport's format; returns their length, 0: nothing. */
+size_t ngx_goim_gap_notice(ngx_goim_conn_t *gc, ngx_goim_gap_t *gap,
+    u_char *buf);
+
+/* That notice is on its way. */
+void ngx_goim_gap_told(ngx_goim_conn_t *gc, ngx_goim_gap_t *gap);
+
+/* Some record that this worker has not seen may have been any room's. */
+void ngx_goim_gap_missed(void);
+
+/* A member has something to be told at its log's end, or before. */
+static ngx_inline ngx_uint_t
+ngx_goim_gap_untold(ngx_goim_conn_t *gc)
+{
+    ngx_goim_gap_t  *gap;
+
+    gap = &ngx_goim_conn_log(gc)->gap;
+
+    return gc->gaps
+           && (gap->lost != gc->told
+               || (uint8_t) gap->holes != gc->told_holes);
+}
+
+
 /* ngx_goim_fanout.c: records to frames */
 
 typedef struct {
@@ -973,6 +1041,9 @@ u_char *ngx_goim_fanout_frame(u_char *p, const goim_record_t *record,
     ngx_uint_t transport);
 
 void ngx_goim_fanout_record(const goim_record_t *record);
+
+/* Records before the next one were missed. */
+void ngx_goim_fanout_missed(void);
 
 /* The end of a wake-up's records: frames are made and sweeps begin. */
 void ngx_goim_fanout_finish(void);

@@ -237,7 +237,8 @@ ngx_goim_auth_texts(ngx_http_request_t *sr, ngx_goim_identity_text_t *text)
         ngx_goim_auth_name("X-Goim-Room", room),
         ngx_goim_auth_name("X-Goim-Accepts", accepts),
         ngx_goim_auth_name("X-Goim-Conn", conn),
-        ngx_goim_auth_name("X-Goim-Heartbeat", heartbeat)
+        ngx_goim_auth_name("X-Goim-Heartbeat", heartbeat),
+        ngx_goim_auth_name("X-Goim-Features", features)
 
 #undef ngx_goim_auth_name
     };

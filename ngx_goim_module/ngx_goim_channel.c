@@ -261,12 +261,17 @@ ngx_goim_channel_read_lane(uint32_t lane, size_t *used)
 {
     int                   rc;
     size_t                need;
+    uint64_t              missed;
     const goim_record_t  *record;
+    goim_reader_lane_t   *rl;
     goim_reader_batch_t   batch;
 
     if (ngx_goim_channel_size - *used < 64 * 1024) {
         return NGX_DECLINED;
     }
+
+    rl = &ngx_goim_worker.reader->lanes[lane];
+    missed = rl->missed + rl->damaged;
 
     batch.buf = ngx_goim_channel_buf + *used;
     batch.cap = 64 * 1024;
@@ -290,6 +295,10 @@ ngx_goim_channel_read_lane(uint32_t lane, size_t *used)
 
         batch.cap = ngx_align(need, 8);
         rc = goim_reader_read(ngx_goim_worker.reader, lane, &batch);
+    }
+
+    if (rl->missed + rl->damaged != missed) {
+        ngx_goim_fanout_missed();
     }
 
     if (rc != GOIM_OK) {

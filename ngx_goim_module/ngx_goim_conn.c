@@ -275,6 +275,7 @@ ngx_goim_conn_open(ngx_goim_conn_t *gc, ngx_str_t *room)
     }
 
     gc->state = NGX_GOIM_STATE_OPEN;
+    gc->gaps = (gc->id->features & NGX_GOIM_FEATURE_GAP) != 0;
 
     if (old) {
         ngx_goim_conn_say_goodbye(old, GOIM_WS_CLOSE_POLICY,

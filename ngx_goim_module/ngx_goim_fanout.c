@@ -162,6 +162,7 @@ ngx_goim_fanout_room_frame(ngx_goim_room_t *room, ngx_uint_t transport,
         ngx_goim_count(NGX_GOIM_DROP_NOMEM, lost);
         ngx_goim_count_class(room->class, NGX_GOIM_CLASS_DROP_NOMEM, lost);
         room->logs[transport].skipped[NGX_GOIM_SKIP_NOMEM] += n;
+        ngx_goim_log_lose(&room->logs[transport], n);
 
         return end;
     }
@@ -188,6 +189,7 @@ ngx_goim_fanout_skip(ngx_goim_room_t *room, uint32_t n)
 
     for (t = 0; t < NGX_GOIM_TRANSPORTS; t++) {
         room->logs[t].skipped[NGX_GOIM_SKIP_RATE] += n;
+        ngx_goim_log_lose(&room->logs[t], n);
     }
 }
 
@@ -239,7 +241,7 @@ ngx_goim_fanout_sample(ngx_goim_room_t *room)
 static void
 ngx_goim_fanout_finish_rooms(void)
 {
-    uint32_t          i, next;
+    uint32_t          i, first, next;
     ngx_uint_t        t;
     ngx_goim_room_t  *room;
 
@@ -258,12 +260,19 @@ ngx_goim_fanout_finish_rooms(void)
             }
         }
 
+        first = room->first;
+
         room->first = 0;
         room->last = 0;
 
-        /* its last member may have left since, or be about to */
+        /*
+         * Its last member may have left since, or be about to.  Where
+         * max_rate left nothing, members are told with what comes next.
+         */
 
-        ngx_goim_sweep_room(room);
+        if (first || room->nmembers == 0) {
+            ngx_goim_sweep_room(room);
+        }
     }
 
     ngx_goim_fanout_nrooms = 0;
@@ -460,6 +469,16 @@ ngx_goim_fanout_record(const goim_record_t *record)
         ngx_goim_fanout_kick(record);
         break;
     }
+}
+
+
+void
+ngx_goim_fanout_missed(void)
+{
+    /* what came before it is in its frames */
+
+    ngx_goim_fanout_finish_rooms();
+    ngx_goim_gap_missed();
 }
 
 

@@ -15,8 +15,9 @@
 
 
 typedef struct {
-    uint32_t  end;       /* of the frame, in the block */
-    uint32_t  messages;  /* of the block, this frame's included */
+    uint32_t        end;       /* of the frame, in the block */
+    uint32_t        messages;  /* of the block, this frame's included */
+    ngx_goim_gap_t  gap;       /* before it */
 } ngx_goim_log_frame_t;
 
 
@@ -104,8 +105,16 @@ ngx_goim_log_append(ngx_goim_log_t *log, size_t len, uint32_t messages)
     f = ngx_goim_log_frame(b, b->frames++);
     f->end = b->used;
     f->messages = log->messages - b->messages;
+    f->gap = log->gap;
 
     return p;
+}
+
+
+void
+ngx_goim_log_lose(ngx_goim_log_t *log, uint32_t messages)
+{
+    log->gap.lost += messages;
 }
 
 
@@ -189,6 +198,52 @@ ngx_goim_log_newest(ngx_goim_log_t *log)
 
     return b->frames > 1 ? b->start + ngx_goim_log_frame(b, b->frames - 2)->end
                          : b->start;
+}
+
+
+/* The frame that starts at pos, in *b or a block behind it; NULL: none. */
+static ngx_goim_log_frame_t *
+ngx_goim_log_next(ngx_goim_block_t **b, uint64_t pos)
+{
+    while (*b && pos >= (*b)->start + (*b)->used) {
+        *b = (*b)->next;
+    }
+
+    return *b ? ngx_goim_log_frame(*b, ngx_goim_log_search(*b,
+                                                   pos - (*b)->start + 1))
+              : NULL;
+}
+
+
+ngx_goim_gap_t *
+ngx_goim_log_gap(ngx_goim_log_t *log, ngx_goim_block_t *b, uint64_t pos)
+{
+    ngx_goim_log_frame_t  *f;
+
+    f = ngx_goim_log_next(&b, pos);
+
+    return f ? &f->gap : &log->gap;
+}
+
+
+uint64_t
+ngx_goim_log_gap_end(ngx_goim_log_t *log, ngx_goim_block_t *b, uint64_t pos)
+{
+    ngx_goim_gap_t        *gap;
+    ngx_goim_log_frame_t  *f;
+
+    gap = ngx_goim_log_gap(log, b, pos);
+
+    while ((f = ngx_goim_log_next(&b, pos)) != NULL) {
+
+        if (f->gap.lost != gap->lost || f->gap.holes != gap->holes) {
+            break;
+        }
+
+        pos = b->start + f->end;
+    }
+
+    return pos;
 }
 
 

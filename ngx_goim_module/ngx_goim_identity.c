@@ -1,7 +1,8 @@
 
 /*
- * Who a connection is: mid, key, room, accepts, connection id and heartbeat,
- * from texts (an auth answer's headers, the variables of goim_identity).
+ * Who a connection is: mid, key, room, accepts, connection id, heartbeat and
+ * features, from texts (an auth answer's headers, the variables of
+ * goim_identity).
  */
 
 
@@ -96,6 +97,60 @@ ngx_goim_identity_parse_accepts(ngx_str_t *text, int32_t *accepts)
     ngx_qsort(accepts, n, sizeof(int32_t), ngx_goim_identity_cmp);
 
     return n;
+}
+
+
+static uint8_t
+ngx_goim_identity_feature(u_char *p, size_t len)
+{
+    ngx_uint_t  i;
+
+    static struct {
+        ngx_str_t  name;
+        uint8_t    feature;
+    } features[] = {
+        { ngx_string("gap"), NGX_GOIM_FEATURE_GAP },
+        { ngx_null_string, 0 }
+    };
+
+    for (i = 0; features[i].name.len; i++) {
+        if (features[i].name.len == len
+            && ngx_memcmp(features[i].name.data, p, len) == 0)
+        {
+            break;
+        }
+    }
+
+    return features[i].feature;
+}
+
+
+/* "gap, resume": whatever another version knows is skipped. */
+static uint8_t
+ngx_goim_identity_parse_features(ngx_str_t *text)
+{
+    u_char   *p, *start, *last;
+    uint8_t   features;
+
+    features = 0;
+    p = text->data;
+    last = p + text->len;
+
+    while (p < last) {
+
+        if (*p == ',' || *p == ' ') {
+            p++;
+            continue;
+        }
+
+        for (start = p; p < last && *p != ',' && *p != ' '; p++) {
+            /* void */
+        }
+
+        features |= ngx_goim_identity_feature(start, p - start);
+    }
+
+    return features;
 }
 
 
@@ -234,6 +289,7 @@ ngx_goim_identity_parse(ngx_goim_identity_text_t *text,
     id->heartbeat = heartbeat * 1000;
     id->room = text->room;
     id->conn_len = text->conn.len;
+    id->features = ngx_goim_identity_parse_features(&text->features);
 
     if (text->key.len) {
         id->key_len = text->key.len;
@@ -281,7 +337,9 @@ ngx_goim_identity_eval(ngx_http_request_t *r, ngx_goim_identity_t **id)
     if (ngx_goim_identity_value(r, gic->mid, &text.mid) != NGX_OK
         || ngx_goim_identity_value(r, gic->key, &text.key) != NGX_OK
         || ngx_goim_identity_value(r, gic->room, &text.room) != NGX_OK
-        || ngx_goim_identity_value(r, gic->accepts, &text.accepts) != NGX_OK)
+        || ngx_goim_identity_value(r, gic->accepts, &text.accepts) != NGX_OK
+        || ngx_goim_identity_value(r, gic->features, &text.features)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -35,6 +35,7 @@ static const char *const  ngx_goim_prometheus_help[NGX_GOIM_COUNTERS] = {
     [NGX_GOIM_NO_SUBSCRIBER] = "Messages that nobody here wanted.",
     [NGX_GOIM_DELIVERED] = "Messages sent whole, per connection.",
     [NGX_GOIM_DROP_MISSED] = "Messages not delivered, by reason.",
+    [NGX_GOIM_GAP_NOTICES] = "Times a client was told that some are missing.",
     [NGX_GOIM_CHANNEL_DAMAGED] = "Times a lane held no records.",
     [NGX_GOIM_CHANNEL_RETURNED] = "Times goim-job went on without the worker.",
     [NGX_GOIM_PENDING] = "Bytes that wait for clients, or of them.",

@@ -291,11 +291,15 @@ ngx_goim_room_join(ngx_goim_conn_t *gc, ngx_str_t *name)
 
     gc->pos = log->end;
     gc->seen = log->messages;
+    gc->told = log->gap.lost;
+    gc->told_holes = (uint8_t) log->gap.holes;
     gc->due = 0;
 
     for (i = 0; i < NGX_GOIM_SKIP_BY_ROOM; i++) {
         gc->skipped[i] -= log->skipped[i];
     }
+
+    room->ngaps += gc->gaps;
 
     ngx_goim_room_tell(room);
 
@@ -324,6 +328,7 @@ ngx_goim_room_leave(ngx_goim_conn_t *gc)
     }
 
     room->nspeak[gc->transport]--;
+    room->ngaps -= gc->gaps;
     ngx_goim_count_class(room->class, NGX_GOIM_CLASS_MEMBERS, (uint64_t) -1);
 
     last = room->members[--room->nmembers];

@@ -14,11 +14,17 @@
 #define NGX_GOIM_SEND_TLS       16384  /* OpenSSL keeps one record at most */
 
 
-/* What one system call is given, in order: due, out, rest of the log. */
+/*
+ * What one system call is given, in order: due, out, a notice of what is
+ * missing there, the log up to where more is missing.
+ */
 typedef struct {
     ngx_iovec_t        vec;
     struct iovec       iovs[NGX_GOIM_SEND_IOVS];
     ngx_goim_block_t  *block;  /* that pos stands in, NULL: nothing of a log */
+    ngx_goim_gap_t     gap;    /* that the notice tells of */
+    size_t             notice_len;
+    u_char             notice[NGX_GOIM_GAP_NOTICE];
 } ngx_goim_send_t;
 
 
@@ -242,6 +248,10 @@ ngx_goim_send_dropped(ngx_goim_conn_t *gc, uint32_t messages,
 
         gc->skipped[skip] += n;
         gc->seen += n;
+
+        if (skip != NGX_GOIM_SKIP_CLOSED) {
+            gc->told -= n;
+        }
     }
 }
 
@@ -392,7 +402,7 @@ ngx_goim_send_add_log(ngx_goim_send_t *s, ngx_goim_block_t *b, uint64_t pos,
 
     while (pos < end && s->vec.count < NGX_GOIM_SEND_IOVS) {
 
-        if (pos == b->start + b->used) {
+        while (pos >= b->start + b->used) {
             b = b->next;
         }
 
@@ -404,9 +414,36 @@ ngx_goim_send_add_log(ngx_goim_send_t *s, ngx_goim_block_t *b, uint64_t pos,
 }
 
 
+/* Returns how far the log may be sent. */
+static uint64_t
+ngx_goim_send_add_notice(ngx_goim_conn_t *gc, ngx_goim_send_t *s)
+{
+    uint64_t         pos;
+    ngx_goim_log_t  *log;
+
+    log = ngx_goim_conn_log(gc);
+
+    if (!ngx_goim_gap_untold(gc)) {
+        return log->end;
+    }
+
+    pos = gc->pos + gc->due;
+
+    s->gap = *ngx_goim_log_gap(log, s->block, pos);
+    s->notice_len = ngx_goim_gap_notice(gc, &s->gap, s->notice);
+
+    if (s->notice_len) {
+        ngx_goim_send_add(s, s->notice, s->notice_len);
+    }
+
+    return ngx_goim_log_gap_end(log, s->block, pos);
+}
+
+
 static void
 ngx_goim_send_prepare(ngx_goim_conn_t *gc, ngx_goim_send_t *s)
 {
+    uint64_t         end;
     ngx_goim_out_t  *out;
 
     s->vec.iovs = s->iovs;
@@ -414,6 +451,7 @@ ngx_goim_send_prepare(ngx_goim_conn_t *gc, ngx_goim_send_t *s)
     s->vec.count = 0;
     s->vec.size = 0;
     s->block = NULL;
+    s->notice_len = 0;
 
     if (ngx_goim_send_log_pending(gc)) {
         s->block = ngx_goim_send_block(gc);
@@ -429,27 +467,61 @@ ngx_goim_send_prepare(ngx_goim_conn_t *gc, ngx_goim_send_t *s)
         ngx_goim_send_add(s, out->data + out->start, out->end - out->start);
     }
 
-    if (s->block) {
-        ngx_goim_send_add_log(s, s->block, gc->pos + gc->due,
-                              ngx_goim_conn_log(gc)->end);
+    if (gc->room == NULL) {
+        return;
     }
+
+    end = ngx_goim_send_add_notice(gc, s);
+
+    if (s->block) {
+        ngx_goim_send_add_log(s, s->block, gc->pos + gc->due, end);
+    }
+}
+
+
+/* The notice was taken up to n bytes: the rest waits as what was started. */
+static ngx_int_t
+ngx_goim_send_used_notice(ngx_goim_conn_t *gc, ngx_goim_send_t *s, size_t n)
+{
+    u_char  *p;
+
+    ngx_goim_gap_told(gc, &s->gap);
+
+    if (n == s->notice_len) {
+        return NGX_OK;
+    }
+
+    p = ngx_goim_send_reserve(&gc->out, s->notice_len - n);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, s->notice + n, s->notice_len - n);
+    gc->out->end += s->notice_len - n;
+
+    return NGX_OK;
 }
 
 
 /*
  * A TLS write that blocked must be repeated with the same bytes: those of the
- * log become due, up to the end of the last frame that was touched.
+ * log become due, up to the end of the last frame that was touched, and a
+ * notice becomes the queue's.
  */
-static void
+static ngx_int_t
 ngx_goim_send_blocked(ngx_goim_conn_t *gc, ngx_goim_send_t *s)
 {
     uint64_t           touched;
     ngx_goim_block_t  *b;
 
+    if (gc->due == 0 && gc->out == NULL && s->notice_len) {
+        return ngx_goim_send_used_notice(gc, s, 0);
+    }
+
     b = s->block;
 
     if (b == NULL || (gc->out && gc->due == 0)) {
-        return;
+        return NGX_OK;
     }
 
     if (gc->pos == b->start + b->used) {
@@ -459,6 +531,8 @@ ngx_goim_send_blocked(ngx_goim_conn_t *gc, ngx_goim_send_t *s)
     touched = gc->pos + ngx_min(s->iovs[0].iov_len, NGX_GOIM_SEND_TLS);
 
     gc->due = ngx_max(gc->due, ngx_goim_log_frame_end(b, touched) - gc->pos);
+
+    return NGX_OK;
 }
 
 
@@ -473,8 +547,9 @@ ngx_goim_send_used_log(ngx_goim_conn_t *gc, ngx_goim_send_t *s, size_t n)
 }
 
 
-/* Takes n sent bytes off what is pending, in the order of the call. */
-static void
+/* Takes n sent bytes off what is pending, in the order of the call.
+ * NGX_ERROR: no memory. */
+static ngx_int_t
 ngx_goim_send_used(ngx_goim_conn_t *gc, ngx_goim_send_t *s, size_t n)
 {
     size_t  k;
@@ -490,7 +565,7 @@ ngx_goim_send_used(ngx_goim_conn_t *gc, ngx_goim_send_t *s, size_t n)
         ngx_goim_send_used_log(gc, s, k);
 
         if (gc->due) {
-            return;
+            return NGX_OK;
         }
     }
 
@@ -500,11 +575,22 @@ ngx_goim_send_used(ngx_goim_conn_t *gc, ngx_goim_send_t *s, size_t n)
         n -= k;
     }
 
+    if (s->notice_len && n) {
+        k = ngx_min(n, s->notice_len);
+        n -= k;
+
+        if (ngx_goim_send_used_notice(gc, s, k) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
     if (n) {
         ngx_goim_send_used_log(gc, s, n);
 
         gc->due = ngx_goim_log_frame_end(s->block, gc->pos) - gc->pos;
     }
+
+    return NGX_OK;
 }
 
 
@@ -560,8 +646,10 @@ ngx_goim_send_flush(ngx_goim_conn_t *gc)
         if (c->write->ready) {
             n = ngx_goim_send_call(c, &s);
 
-            if (n == NGX_AGAIN && c->ssl) {
-                ngx_goim_send_blocked(gc, &s);
+            if (n == NGX_AGAIN && c->ssl
+                && ngx_goim_send_blocked(gc, &s) != NGX_OK)
+            {
+                return NGX_ERROR;
             }
         }
 
@@ -569,8 +657,8 @@ ngx_goim_send_flush(ngx_goim_conn_t *gc)
             return NGX_ERROR;
         }
 
-        if (n > 0) {
-            ngx_goim_send_used(gc, &s, n);
+        if (n > 0 && ngx_goim_send_used(gc, &s, n) != NGX_OK) {
+            return NGX_ERROR;
         }
 
         if (gc->room) {

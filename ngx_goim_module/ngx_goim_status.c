@@ -40,6 +40,7 @@ const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
     "drop_accepts",
     "drop_nomem",
     "drop_rate",
+    "gap_notices",
     "channel_damaged",
     "channel_returned",
     "pending",

@@ -72,6 +72,7 @@ ngx_goim_sweep_begin(ngx_goim_room_t *room)
     for (t = 0; t < NGX_GOIM_TRANSPORTS; t++) {
         room->sweep_end[t] = room->logs[t].end;
         room->sweep_messages[t] = room->logs[t].messages;
+        room->sweep_gap[t] = room->logs[t].gap;
     }
 
     room->next_member = room->nmembers;
@@ -265,7 +266,9 @@ ngx_goim_sweep_slice(ngx_goim_room_t *room)
 
         gc = room->members[room->next_member];
 
-        if (gc->pos != room->logs[gc->transport].end) {
+        if (gc->pos != room->logs[gc->transport].end
+            || ngx_goim_gap_untold(gc))
+        {
             (void) ngx_goim_conn_flush(gc);
         }
     }
@@ -283,7 +286,9 @@ ngx_goim_sweep_slice(ngx_goim_room_t *room)
 
     for (t = 0; t < NGX_GOIM_TRANSPORTS; t++) {
         ngx_goim_log_trim(&room->logs[t], room->sweep_end[t]);
-        more |= room->logs[t].end != room->sweep_end[t];
+        more |= room->logs[t].end != room->sweep_end[t]
+                || room->logs[t].gap.lost != room->sweep_gap[t].lost
+                || room->logs[t].gap.holes != room->sweep_gap[t].holes;
     }
 
     if (more && room->nmembers) {

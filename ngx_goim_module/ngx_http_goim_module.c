@@ -667,6 +667,8 @@ ngx_http_goim_identity(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         { ngx_string("room="), offsetof(ngx_goim_identity_conf_t, room) },
         { ngx_string("accepts="),
           offsetof(ngx_goim_identity_conf_t, accepts) },
+        { ngx_string("features="),
+          offsetof(ngx_goim_identity_conf_t, features) },
         { ngx_null_string, 0 }
     };
 
@@ -704,7 +706,8 @@ ngx_http_goim_identity(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         if (fields[k].name.len == 0 || *slot != NULL) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid parameter \"%V\": it must be mid=, "
-                               "key=, room= or accepts=, each once",
+                               "key=, room=, accepts= or features=, each "
+                               "once",
                                &value[i]);
             return NGX_CONF_ERROR;
         }

@@ -66,7 +66,7 @@ my @cases = (
     [location => 'goim_heartbeat 2d;', qr/between 100ms and 1d/],
     [location => 'goim_max_packet 15;', qr/between 16/],
     [location => 'goim_max_packet 2m;', qr/between 16.* and 1m/],
-    [location => 'goim_identity name=$uri;', qr/mid=, key=, room= or acc/],
+    [location => 'goim_identity name=$uri;', qr/mid=, key=, room=, accepts= or fea/],
     [location => 'goim_identity key=$uri key=$uri;', qr/each once/],
     [location => 'goim_identity key=$no_such;', qr/unknown "no_such" var/],
     [location => 'goim_publish pub;', qr/uri of a location, begin.*"off"/],

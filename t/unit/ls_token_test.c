@@ -176,6 +176,46 @@ test_token_skips_members_that_it_does_not_know(void **state)
 
 
 static void
+test_token_asks_for_gaps_in_goim_alone(void **state)
+{
+    size_t      i;
+    ls_token_t  token;
+
+    static const struct {
+        const char  *text;
+        int          gap;
+    } texts[] = {
+        { "{\"goim\":{\"gap\":true}}", 1 },
+        { "{\"goim\":{\"a\":[{}],\"gap\":true,\"b\":{\"gap\":false}}}", 1 },
+        { "{\"GOIM\":{\"gap\":false,\"gap\":true},\"mid\":1}", 1 },
+        { "{\"goim\":{\"gap\":true,\"gap\":false}}", 0 },
+        { "{\"goim\":{\"gap\":true},\"goim\":{}}", 0 },
+        { "{\"goim\":{\"gap\":true},\"goim\":null}", 0 },
+        { "{\"goim\":{\"Gap\":true,\"gaps\":true,\"\":true}}", 0 },
+        { "{\"goim\":{\"gap\":[true],\"x\":true}}", 0 },
+        { "{\"goim\":{\"gap\":{\"gap\":true}}}", 0 },
+        { "{\"goim\":[{\"gap\":true},true]}", 0 },
+        { "{\"goim\":{\"gap\":1}}", 0 },
+        { "{\"goim\":true,\"gap\":true}", 0 },
+        { "{\"x\":{\"goim\":{\"gap\":true}}}", 0 },
+        { "{\"goim\":\"gap\"}", 0 },
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        assert_parses(&token, texts[i].text);
+
+        if (token.gap != texts[i].gap) {
+            fail_msg("%s: %d", texts[i].text, token.gap);
+        }
+
+        ls_token_done(&token);
+    }
+}
+
+
+static void
 test_token_refuses_what_is_no_object(void **state)
 {
     size_t  i;
@@ -510,6 +550,7 @@ main(void)
         cmocka_unit_test(
             test_token_ignores_the_case_of_members_and_takes_the_last),
         cmocka_unit_test(test_token_skips_members_that_it_does_not_know),
+        cmocka_unit_test(test_token_asks_for_gaps_in_goim_alone),
         cmocka_unit_test(test_token_refuses_what_is_no_object),
         cmocka_unit_test(test_token_refuses_members_with_another_type),
         cmocka_unit_test(test_token_numbers_have_their_whole_range),

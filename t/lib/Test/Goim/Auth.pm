@@ -2,8 +2,8 @@
 # its own: any token that is a JSON object in goim's form is welcome, and says
 # itself what is to be answered.
 #
-# From the token: mid, key (else one is made), room_id, accepts.  And from an
-# object "test" in it: status (default 200), delay in seconds, heartbeat,
+# From the token: mid, key (else one is made), room_id, accepts, goim.  And from
+# an object "test" in it: status (default 200), delay in seconds, heartbeat,
 # headers { name => value or null to leave out }.
 #
 # A token may also come as the cookie "token", in URL encoding, for
@@ -201,6 +201,9 @@ sub answer {
         'X-Goim-Accepts' => $token->{accepts}
             ? join(',', @{$token->{accepts}}) : undef,
         'X-Goim-Heartbeat' => $test->{heartbeat} || 600,
+        'X-Goim-Features' => ref $token->{goim} eq 'HASH'
+            ? join(', ', grep { $token->{goim}{$_} }
+                   sort keys %{$token->{goim}}) : undef,
         %{$test->{headers} || {}},
     );
 
