@@ -9,6 +9,8 @@ export interface GoimToken {
     room_id?: string;
     platform?: string;
     accepts?: number[];
+    /** Abilities of ngx_goim's own; the client asks for those it uses. */
+    goim?: { gap?: boolean; [ability: string]: unknown };
     [field: string]: unknown;
 }
 
@@ -71,6 +73,8 @@ export interface GoimEvents {
     open: () => void;
     message: (message: GoimMessage) => void;
     online: (count: number) => void;
+    /** Messages of the room that were skipped here; 0: nobody knows. */
+    gap: (messages: number) => void;
     close: (event: GoimCloseEvent) => void;
     error: (error: Error) => void;
 }

@@ -13,6 +13,8 @@ const OP = {
 const CONTROL = new Set(Object.values(OP).flatMap((op) => [op, op + 1]));
 
 const OP_RAW = 9;
+// ngx_goim's own, to those that have asked for it
+const OP_NOTICE = 18;
 
 const NORMAL = 1000;
 const REFUSED = 1008;
@@ -292,7 +294,7 @@ export class GoimClient {
         const token = this.#token;
 
         if (typeof token !== 'object' || token instanceof Uint8Array) {
-            this.#told = { ops: new Map() };
+            this.#told = { ops: new Map(), gap: false };
             return toBytes(token);
         }
 
@@ -310,7 +312,13 @@ export class GoimClient {
             merged.accepts = [...accepts];
         }
 
-        this.#told = { room: this.#room, ops: new Map(this.#ops) };
+        const gap = Boolean(this.#listeners.gap?.length);
+
+        if (gap) {
+            merged.goim = { ...token.goim, gap };
+        }
+
+        this.#told = { room: this.#room, ops: new Map(this.#ops), gap };
         return toBytes(merged);
     }
 
@@ -433,6 +441,8 @@ export class GoimClient {
 
         if (packet === null || pushes === null) {
             this.#malformed();
+        } else if (packet.op === OP_NOTICE && this.#told.gap) {
+            this.#notice(packet.body);
         } else if (packet.op !== OP_RAW) {
             this.#reply(packet);
         } else {
@@ -455,6 +465,15 @@ export class GoimClient {
                 : null, body);
         } else if (!CONTROL.has(op)) {
             this.#deliver([{ op, body }]);
+        }
+    }
+
+    // What else it may tell is for later versions.
+    #notice(body) {
+        const { gap } = parse(decoder.decode(body)) ?? {};
+
+        if (typeof gap === 'number' && this.#state === 'open') {
+            this.#emit('gap', gap);
         }
     }
 
@@ -506,14 +525,22 @@ export class GoimClient {
 }
 
 
+// Nothing, if it is no JSON.
+function parse(text) {
+    try {
+        return JSON.parse(text);
+    } catch {
+        return undefined;
+    }
+}
+
+
 // What a reply to a message says: an error, or none and the answer.
 function readAnswer(body) {
     const text = decoder.decode(body);
-    let answer;
+    const answer = parse(text);
 
-    try {
-        answer = JSON.parse(text);
-    } catch {
+    if (answer === undefined) {
         return [new GoimError('answer', 'the answer is not JSON', text)];
     }
     if (answer?.code !== 0) {

@@ -10,7 +10,7 @@ import { GoimClient } from '../../clients/js/goim.js';
 const WebSocket = createRequire(import.meta.url)('/usr/share/nodejs/ws');
 
 const [url, text] = process.argv.slice(2);
-const { tokens, ...options } = JSON.parse(text);
+const { tokens, gaps, ...options } = JSON.parse(text);
 
 
 function tell(what, value) {
@@ -55,6 +55,11 @@ const events = {
     close: (event) => event,
     error: errorOf,
 };
+
+// who listens to it asks for it
+if (gaps) {
+    events.gap = (messages) => messages;
+}
 
 for (const [name, value] of Object.entries(events)) {
     client.on(name, (event) => tell(name, value(event)));

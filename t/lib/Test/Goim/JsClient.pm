@@ -20,7 +20,7 @@ my $started = 0;
 
 
 # url, dir; options => the client's, where tokens => [...] are what a function
-# gives one after the other.
+# gives one after the other, and gaps => 1 has it listen to "gap".
 sub new {
     my ($class, %opt) = @_;
 
