@@ -42,6 +42,7 @@ typedef enum {
     NGX_GOIM_AUTH_ACCEPTED,
     NGX_GOIM_AUTH_REFUSED,      /* the auth location said 401 or 403 */
     NGX_GOIM_AUTH_FAILED,       /* it said anything else: "try later" */
+    NGX_GOIM_AUTH_FALLBACK,     /* let in by goim_auth_fallback instead */
     NGX_GOIM_AUTH_TIMEOUT,      /* goim_handshake_timeout passed */
     NGX_GOIM_ROOM_FULL,         /* not let into a room with max_members */
     NGX_GOIM_BYTES_IN,
@@ -199,6 +200,7 @@ typedef struct {
     ngx_str_t                   publish_uri;  /* empty: off */
     ngx_uint_t                  uplink_max;  /* carriers of a worker */
     ngx_goim_identity_conf_t   *identity;  /* NULL: by the auth packet */
+    ngx_goim_identity_conf_t   *fallback;  /* NULL: off */
     ngx_msec_t                  handshake_timeout;
     ngx_msec_t                  heartbeat;
     size_t                      max_packet;
@@ -566,6 +568,7 @@ struct ngx_goim_handshake_s {
     ngx_event_t                 timeout;
     ngx_http_request_t         *subrequest;
     ngx_uint_t                  status;    /* the auth location's answer */
+    ngx_str_t                   token;     /* that it was asked about */
     int32_t                     seq;       /* of the auth packet */
     uint16_t                    ver;
     unsigned                    reply:1;   /* op 8 is owed */
@@ -611,9 +614,9 @@ typedef struct {
 ngx_int_t ngx_goim_identity_parse(ngx_goim_identity_text_t *text,
     ngx_goim_identity_t **id, ngx_log_t *log);
 
-/* From the variables of goim_identity. */
+/* The same from the variables of goim_identity, or goim_auth_fallback. */
 ngx_int_t ngx_goim_identity_eval(ngx_http_request_t *r,
-    ngx_goim_identity_t **id);
+    ngx_goim_identity_conf_t *gic, ngx_goim_identity_t **id);
 
 ngx_uint_t ngx_goim_identity_accepts(ngx_goim_identity_t *id, int32_t op);
 

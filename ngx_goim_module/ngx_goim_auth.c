@@ -182,6 +182,12 @@ ngx_goim_auth_start(ngx_goim_handshake_t *hs, goim_str_t token)
         || ngx_goim_request_client(sr, hs->conn->transport) != NGX_OK)
     {
         hs->close_code = GOIM_WS_CLOSE_TRY_LATER;
+        return NGX_OK;
+    }
+
+    if (token.len) {
+        hs->token.data = sr->request_body->bufs->buf->start;
+        hs->token.len = token.len;
     }
 
     return NGX_OK;
@@ -267,6 +273,26 @@ ngx_goim_auth_texts(ngx_http_request_t *sr, ngx_goim_identity_text_t *text)
 }
 
 
+/* Nobody can say who it is: whether it is let in all the same. */
+static ngx_int_t
+ngx_goim_auth_fallback(ngx_goim_handshake_t *hs, ngx_goim_identity_t **id)
+{
+    ngx_goim_identity_conf_t  *gic;
+
+    gic = hs->conn->conf->fallback;
+
+    if (gic == NULL || hs->status < NGX_HTTP_INTERNAL_SERVER_ERROR
+        || ngx_goim_identity_eval(hs->request, gic, id) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_goim_count(NGX_GOIM_AUTH_FALLBACK, 1);
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_goim_auth_answer(ngx_goim_handshake_t *hs, ngx_goim_identity_t **id)
 {
@@ -303,6 +329,10 @@ ngx_goim_auth_answer(ngx_goim_handshake_t *hs, ngx_goim_identity_t **id)
                       "goim auth: \"%V\" answered %ui, which is neither 200 "
                       "nor 401 nor 403", &hs->conn->conf->auth_uri,
                       hs->status);
+
+        if (ngx_goim_auth_fallback(hs, id) == NGX_OK) {
+            return NGX_OK;
+        }
     }
 
     ngx_goim_count(NGX_GOIM_AUTH_FAILED, 1);

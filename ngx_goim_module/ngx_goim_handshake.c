@@ -160,7 +160,7 @@ ngx_goim_handshake_handler(ngx_http_request_t *r)
     glcf = ngx_http_get_module_loc_conf(r, ngx_http_goim_module);
 
     if (glcf->identity) {
-        rc = ngx_goim_identity_eval(r, &id);
+        rc = ngx_goim_identity_eval(r, glcf->identity, &id);
 
         if (rc != NGX_OK) {
             ngx_goim_count(NGX_GOIM_AUTH_FAILED, 1);

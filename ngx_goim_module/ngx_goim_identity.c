@@ -323,14 +323,10 @@ ngx_goim_identity_value(ngx_http_request_t *r, ngx_http_complex_value_t *cv,
 
 
 ngx_int_t
-ngx_goim_identity_eval(ngx_http_request_t *r, ngx_goim_identity_t **id)
+ngx_goim_identity_eval(ngx_http_request_t *r, ngx_goim_identity_conf_t *gic,
+    ngx_goim_identity_t **id)
 {
-    ngx_goim_identity_conf_t  *gic;
-    ngx_goim_identity_text_t   text;
-    ngx_http_goim_loc_conf_t  *glcf;
-
-    glcf = ngx_http_get_module_loc_conf(r, ngx_http_goim_module);
-    gic = glcf->identity;
+    ngx_goim_identity_text_t  text;
 
     ngx_memzero(&text, sizeof(ngx_goim_identity_text_t));
 

@@ -25,6 +25,7 @@ static const char *const  ngx_goim_prometheus_help[NGX_GOIM_COUNTERS] = {
     [NGX_GOIM_AUTH_ACCEPTED] = "Clients that authentication accepted.",
     [NGX_GOIM_AUTH_REFUSED] = "Clients that authentication refused.",
     [NGX_GOIM_AUTH_FAILED] = "Authentications that were not answered.",
+    [NGX_GOIM_AUTH_FALLBACK] = "Clients that were let in without an answer.",
     [NGX_GOIM_AUTH_TIMEOUT] = "Clients that were not authenticated in time.",
     [NGX_GOIM_ROOM_FULL] = "Times a client was not let into a full room.",
     [NGX_GOIM_BYTES_IN] = "Bytes from clients.",

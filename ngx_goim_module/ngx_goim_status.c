@@ -25,6 +25,7 @@ const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
     "auth_accepted",
     "auth_refused",
     "auth_failed",
+    "auth_fallback",
     "auth_timeout",
     "room_full",
     "bytes_in",

@@ -24,6 +24,8 @@ static ngx_int_t ngx_goim_variables_close_reason(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_goim_variables_count(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_goim_variables_token(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 
 
 /* clang-format off */
@@ -39,6 +41,9 @@ static ngx_http_variable_t  ngx_goim_variables[] = {
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("goim_transport"), NULL, ngx_goim_variables_transport,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("goim_token"), NULL, ngx_goim_variables_token,
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("goim_close_reason"), NULL, ngx_goim_variables_close_reason,
@@ -268,4 +273,26 @@ ngx_goim_variables_count(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         : ngx_goim_conn_skipped(gc, NGX_GOIM_SKIPS);
 
     return ngx_goim_variables_set_number(r, v, n);
+}
+
+
+/* While the connection has its request, from the auth packet on. */
+static ngx_int_t
+ngx_goim_variables_token(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    ngx_goim_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r->main, ngx_http_goim_module);
+
+    if (ctx == NULL || ctx->handshake == NULL
+        || ctx->handshake->token.len == 0)
+    {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_goim_variables_set(v, &ctx->handshake->token);
+
+    return NGX_OK;
 }

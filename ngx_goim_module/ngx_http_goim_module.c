@@ -136,7 +136,14 @@ static ngx_command_t  ngx_http_goim_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_goim_identity,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_goim_loc_conf_t, identity),
+      NULL },
+
+    { ngx_string("goim_auth_fallback"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_goim_identity,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_goim_loc_conf_t, fallback),
       NULL },
 
     { ngx_string("goim_handshake_timeout"),
@@ -429,6 +436,7 @@ ngx_http_goim_create_loc_conf(ngx_conf_t *cf)
     glcf->publish_uri.data = NGX_CONF_UNSET_PTR;
     glcf->uplink_max = NGX_CONF_UNSET;
     glcf->identity = NGX_CONF_UNSET_PTR;
+    glcf->fallback = NGX_CONF_UNSET_PTR;
     glcf->handshake_timeout = NGX_CONF_UNSET_MSEC;
     glcf->heartbeat = NGX_CONF_UNSET_MSEC;
     glcf->max_packet = NGX_CONF_UNSET_SIZE;
@@ -464,6 +472,7 @@ ngx_http_goim_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_goim_merge_uri(&conf->publish_uri, &prev->publish_uri);
     ngx_conf_merge_uint_value(conf->uplink_max, prev->uplink_max, 64);
     ngx_conf_merge_ptr_value(conf->identity, prev->identity, NULL);
+    ngx_conf_merge_ptr_value(conf->fallback, prev->fallback, NULL);
     ngx_conf_merge_msec_value(conf->handshake_timeout,
                               prev->handshake_timeout, 8000);
     ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 480000);
@@ -649,12 +658,10 @@ ngx_http_goim_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static char *
 ngx_http_goim_identity(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_goim_loc_conf_t  *glcf = conf;
-
     size_t                              len;
     ngx_str_t                          *value, text;
     ngx_uint_t                          i, k;
-    ngx_goim_identity_conf_t           *gic;
+    ngx_goim_identity_conf_t           *gic, **result;
     ngx_http_complex_value_t          **slot;
     ngx_http_compile_complex_value_t    ccv;
 
@@ -672,14 +679,16 @@ ngx_http_goim_identity(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         { ngx_null_string, 0 }
     };
 
-    if (glcf->identity != NGX_CONF_UNSET_PTR) {
+    result = (ngx_goim_identity_conf_t **) ((u_char *) conf + cmd->offset);
+
+    if (*result != NGX_CONF_UNSET_PTR) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
 
     if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
-        glcf->identity = NULL;
+        *result = NULL;
         return NGX_CONF_OK;
     }
 
@@ -731,7 +740,7 @@ ngx_http_goim_identity(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    glcf->identity = gic;
+    *result = gic;
 
     return NGX_CONF_OK;
 }
