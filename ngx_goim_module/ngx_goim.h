@@ -1060,29 +1060,38 @@ void ngx_goim_fanout_clean(ngx_goim_conn_t *gc);
 
 void ngx_goim_sweep_init(void);
 void ngx_goim_sweep_room(ngx_goim_room_t *room);
-
-/* NGX_ERROR: no memory. */
-ngx_int_t ngx_goim_sweep_broadcast(const goim_record_t *record);
 void ngx_goim_sweep_run(void);
 
-/* Somebody has still to be visited. */
+/* 0, or 1 and how many broadcasts wait: somebody has still to be visited. */
 ngx_uint_t ngx_goim_sweep_pending(void);
 
 /* What "flush" holds back goes out at once. */
 void ngx_goim_sweep_hurry(void);
 
-/* Likewise, unless the time for this turn of the event loop is used up. */
+/* Runs, unless the time for this turn of the event loop is used up. */
 void ngx_goim_sweep_run_once(void);
 
+
+/* ngx_goim_broadcast.c */
+
+void ngx_goim_broadcast_init(void);
+
+/* It begins with the next slice.  NGX_ERROR: no memory. */
+ngx_int_t ngx_goim_broadcast_add(const goim_record_t *record);
+
+/* A few visits, if any broadcast waits; how many do. */
+void ngx_goim_broadcast_slice(void);
+uint32_t ngx_goim_broadcast_pending(void);
+
 /* An open connection ends: counts the broadcasts that it will not get. */
-void ngx_goim_sweep_drop(ngx_goim_conn_t *gc);
+void ngx_goim_broadcast_drop(ngx_goim_conn_t *gc);
 
 /*
  * Before a connection leaves ngx_goim_worker.conns, where the last one takes
  * its place: it goes behind those that are still to be visited, so that
  * nobody is visited twice.
  */
-void ngx_goim_sweep_leave(ngx_goim_conn_t *gc);
+void ngx_goim_broadcast_leave(ngx_goim_conn_t *gc);
 
 
 /* ngx_goim_heartbeat.c */

@@ -211,7 +211,7 @@ ngx_goim_conn_unlist(ngx_goim_conn_t *gc)
         return;
     }
 
-    ngx_goim_sweep_leave(gc);
+    ngx_goim_broadcast_leave(gc);
 
     last = ngx_goim_worker.conns[--ngx_goim_worker.nconns];
     ngx_goim_worker.conns[gc->index] = last;
@@ -327,7 +327,7 @@ static void
 ngx_goim_conn_withdraw(ngx_goim_conn_t *gc)
 {
     if (gc->state == NGX_GOIM_STATE_OPEN) {
-        ngx_goim_sweep_drop(gc);
+        ngx_goim_broadcast_drop(gc);
         ngx_goim_session_disconnect(gc, gc->reason);
     }
 

@@ -450,7 +450,7 @@ ngx_goim_fanout_record(const goim_record_t *record)
         break;
 
     case GOIM_RECORD_BROADCAST:
-        if (ngx_goim_sweep_broadcast(record) != NGX_OK) {
+        if (ngx_goim_broadcast_add(record) != NGX_OK) {
             ngx_goim_count(NGX_GOIM_DROP_NOMEM, ngx_goim_worker.nconns);
         }
 

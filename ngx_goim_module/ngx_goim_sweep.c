@@ -1,8 +1,8 @@
 
 /*
  * Sweeps: every member of a room with something pending is visited once a
- * round and gets all of it; so is every connection, for broadcasts.  Rounds
- * are cut into slices, so that nobody else on the worker waits for them.
+ * round and gets all of it.  Rounds are cut into slices, those of broadcasts
+ * among them, so that nobody else on the worker waits for them.
  */
 
 
@@ -11,43 +11,20 @@
 
 #define NGX_GOIM_SWEEP_VISITS  64    /* of one room before the next */
 #define NGX_GOIM_SWEEP_US      2000  /* of one turn of the event loop */
-#define NGX_GOIM_SWEEP_FRAMES  16    /* broadcasts of one round */
-
-
-/* A broadcast, made into a frame once for all connections. */
-typedef struct ngx_goim_broadcast_s  ngx_goim_broadcast_t;
-
-struct ngx_goim_broadcast_s {
-    ngx_goim_broadcast_t  *next;
-    int32_t                op;
-    size_t                 len;
-    size_t                 header;  /* of it, that TCP does not have */
-    u_char                 data[1];
-};
 
 
 static void ngx_goim_sweep_flush_handler(ngx_event_t *ev);
 static void ngx_goim_sweep_handler(ngx_event_t *ev);
 
 
-static ngx_queue_t             ngx_goim_sweep_rooms;
-static ngx_event_t             ngx_goim_sweep_event;
-
-/* those of the round come first; they were there when it began */
-static ngx_goim_broadcast_t   *ngx_goim_sweep_first;
-static ngx_goim_broadcast_t  **ngx_goim_sweep_last;
-static uint32_t                ngx_goim_sweep_count;  /* of the round */
-static uint32_t                ngx_goim_sweep_next;   /* visits left */
-static uint32_t                ngx_goim_sweep_n;      /* all that wait */
+static ngx_queue_t  ngx_goim_sweep_rooms;
+static ngx_event_t  ngx_goim_sweep_event;
 
 
 void
 ngx_goim_sweep_init(void)
 {
     ngx_queue_init(&ngx_goim_sweep_rooms);
-
-    ngx_goim_sweep_first = NULL;
-    ngx_goim_sweep_last = &ngx_goim_sweep_first;
 }
 
 
@@ -300,198 +277,18 @@ ngx_goim_sweep_slice(ngx_goim_room_t *room)
 }
 
 
-/* Broadcasts */
-
-ngx_int_t
-ngx_goim_sweep_broadcast(const goim_record_t *record)
-{
-    size_t                 len;
-    ngx_goim_broadcast_t  *b;
-
-    if (ngx_goim_worker.nconns == 0) {
-        ngx_goim_count(NGX_GOIM_NO_SUBSCRIBER, 1);
-        return NGX_OK;
-    }
-
-    len = ngx_goim_fanout_frame_len(record, NGX_GOIM_WEBSOCKET);
-
-    b = ngx_alloc(offsetof(ngx_goim_broadcast_t, data) + len,
-                  ngx_goim_worker.cycle->log);
-    if (b == NULL) {
-        return NGX_ERROR;
-    }
-
-    b->next = NULL;
-    b->op = record->op;
-    b->len = len;
-    b->header = len - ngx_goim_fanout_frame_len(record, NGX_GOIM_TCP);
-    (void) ngx_goim_fanout_frame(b->data, record, NGX_GOIM_WEBSOCKET);
-
-    *ngx_goim_sweep_last = b;
-    ngx_goim_sweep_last = &b->next;
-    ngx_goim_sweep_n++;
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_goim_sweep_begin_broadcast(void)
-{
-    ngx_goim_broadcast_t  *b;
-
-    ngx_goim_sweep_count = 0;
-    ngx_goim_sweep_next = ngx_goim_worker.nconns;
-
-    for (b = ngx_goim_sweep_first;
-         b && ngx_goim_sweep_count < NGX_GOIM_SWEEP_FRAMES;
-         b = b->next)
-    {
-        ngx_goim_sweep_count++;
-    }
-}
-
-
-static void
-ngx_goim_sweep_end_broadcast(void)
-{
-    ngx_goim_broadcast_t  *b;
-
-    while (ngx_goim_sweep_count) {
-        b = ngx_goim_sweep_first;
-        ngx_goim_sweep_first = b->next;
-        ngx_goim_sweep_count--;
-        ngx_goim_sweep_n--;
-        ngx_free(b);
-    }
-
-    if (ngx_goim_sweep_first == NULL) {
-        ngx_goim_sweep_last = &ngx_goim_sweep_first;
-    }
-}
-
-
-static void
-ngx_goim_sweep_visit(ngx_goim_conn_t *gc)
-{
-    int                    n;
-    size_t                 header;
-    uint32_t               i;
-    struct iovec           iov[NGX_GOIM_SWEEP_FRAMES];
-    ngx_goim_broadcast_t  *b;
-
-    if (gc->state != NGX_GOIM_STATE_OPEN) {
-        return;
-    }
-
-    n = 0;
-    b = ngx_goim_sweep_first;
-
-    for (i = 0; i < ngx_goim_sweep_count; i++, b = b->next) {
-
-        if (!ngx_goim_identity_accepts(gc->id, b->op)) {
-            ngx_goim_count(NGX_GOIM_DROP_ACCEPTS, 1);
-            continue;
-        }
-
-        header = gc->transport == NGX_GOIM_TCP ? b->header : 0;
-
-        iov[n].iov_base = b->data + header;
-        iov[n].iov_len = b->len - header;
-        n++;
-    }
-
-    if (n == 0) {
-        return;
-    }
-
-    if (ngx_goim_send_frames(gc, iov, n) != NGX_OK) {
-        ngx_goim_conn_close(gc, NGX_GOIM_BY_CLIENT);
-        return;
-    }
-
-    (void) ngx_goim_conn_flush(gc);
-}
-
-
-static void
-ngx_goim_sweep_slice_broadcast(void)
-{
-    uint32_t  n;
-
-    if (ngx_goim_sweep_count == 0) {
-        ngx_goim_sweep_begin_broadcast();
-    }
-
-    for (n = 0; n < NGX_GOIM_SWEEP_VISITS && ngx_goim_sweep_next; n++) {
-
-        if (--ngx_goim_sweep_next < ngx_goim_worker.nconns) {
-            ngx_goim_sweep_visit(ngx_goim_worker.conns[ngx_goim_sweep_next]);
-        }
-    }
-
-    if (ngx_goim_sweep_next == 0) {
-        ngx_goim_sweep_end_broadcast();
-    }
-}
-
-
-void
-ngx_goim_sweep_drop(ngx_goim_conn_t *gc)
-{
-    uint32_t               i, n;
-    ngx_goim_broadcast_t  *b;
-
-    i = 0;
-    n = 0;
-
-    for (b = ngx_goim_sweep_first; b; b = b->next) {
-
-        if (i++ < ngx_goim_sweep_count && gc->index >= ngx_goim_sweep_next) {
-
-            /* visited in this round */
-
-            continue;
-        }
-
-        n += ngx_goim_identity_accepts(gc->id, b->op);
-    }
-
-    if (n) {
-        ngx_goim_count(NGX_GOIM_DROP_CLOSED, n);
-        gc->skipped[NGX_GOIM_SKIP_CLOSED] += n;
-    }
-}
-
-
-void
-ngx_goim_sweep_leave(ngx_goim_conn_t *gc)
-{
-    ngx_goim_conn_t  *other;
-
-    if (gc->index >= ngx_goim_sweep_next) {
-        return;
-    }
-
-    other = ngx_goim_worker.conns[--ngx_goim_sweep_next];
-
-    ngx_goim_worker.conns[gc->index] = other;
-    other->index = gc->index;
-
-    ngx_goim_worker.conns[ngx_goim_sweep_next] = gc;
-    gc->index = ngx_goim_sweep_next;
-}
-
-
-/* 0, or 1 and how many broadcasts wait. */
 ngx_uint_t
 ngx_goim_sweep_pending(void)
 {
-    if (ngx_queue_empty(&ngx_goim_sweep_rooms) && ngx_goim_sweep_n == 0) {
+    uint32_t  n;
+
+    n = ngx_goim_broadcast_pending();
+
+    if (ngx_queue_empty(&ngx_goim_sweep_rooms) && n == 0) {
         return 0;
     }
 
-    return 1 + ngx_goim_sweep_n;
+    return 1 + n;
 }
 
 
@@ -512,9 +309,7 @@ ngx_goim_sweep_run(void)
                                                 sweep_queue));
         }
 
-        if (ngx_goim_sweep_first) {
-            ngx_goim_sweep_slice_broadcast();
-        }
+        ngx_goim_broadcast_slice();
 
         if (ngx_goim_sweep_now() - start >= NGX_GOIM_SWEEP_US) {
             ev = &ngx_goim_sweep_event;

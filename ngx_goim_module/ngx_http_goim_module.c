@@ -308,6 +308,7 @@ ngx_http_goim_init_process(ngx_cycle_t *cycle)
     ngx_goim_heartbeat_init();
     ngx_goim_memory_init();
     ngx_goim_sweep_init();
+    ngx_goim_broadcast_init();
 
     if (ngx_goim_room_init(cycle->log) != NGX_OK
         || ngx_goim_key_init(cycle->log) != NGX_OK
