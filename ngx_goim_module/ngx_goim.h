@@ -859,7 +859,7 @@ void ngx_goim_send_drop(ngx_goim_conn_t *gc);
 
 /* Sends frames that many connections get, at once if nothing else is
  * pending; what is left is queued, or dropped and counted.  NGX_ERROR: the
- * connection is broken. */
+ * connection is broken, and the rest was counted. */
 ngx_int_t ngx_goim_send_frames(ngx_goim_conn_t *gc, struct iovec *iov,
     int n);
 

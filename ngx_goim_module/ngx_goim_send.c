@@ -728,6 +728,8 @@ ngx_goim_send_frames(ngx_goim_conn_t *gc, struct iovec *iov, int n)
 
     sent = ngx_goim_send_direct(gc, iov, n);
     if (sent == NGX_ERROR) {
+        ngx_goim_count(NGX_GOIM_DROP_CLOSED, n);
+        gc->dropped += n;
         return NGX_ERROR;
     }
 
@@ -744,6 +746,8 @@ ngx_goim_send_frames(ngx_goim_conn_t *gc, struct iovec *iov, int n)
         p = ngx_goim_send_queue(gc, len - sent);
 
         if (p == NULL && sent) {
+            ngx_goim_count(NGX_GOIM_DROP_CLOSED, n - i);
+            gc->dropped += n - i;
             return NGX_ERROR;
         }
 
