@@ -71,6 +71,8 @@ typedef enum {
     NGX_GOIM_SESSION_REPORTS,   /* attempts to deliver one */
     NGX_GOIM_SESSION_FAILED,    /* of them: not answered with 200 */
     NGX_GOIM_SESSION_RESYNCS,   /* times all sessions were reported anew */
+    NGX_GOIM_PACED,             /* gauge: broadcasts under way with a pace */
+    NGX_GOIM_PACED_HURRIED,     /* of them: lost it, as too many came */
 
     NGX_GOIM_CLOSED,            /* the first of the reasons below */
     NGX_GOIM_CLOSED_LAST = NGX_GOIM_CLOSED + 9,
@@ -1072,19 +1074,51 @@ void ngx_goim_sweep_hurry(void);
 void ngx_goim_sweep_run_once(void);
 
 
-/* ngx_goim_broadcast.c */
+/* ngx_goim_broadcast.c: frames to all, in slices */
+
+typedef struct ngx_goim_broadcast_s  ngx_goim_broadcast_t;
+
+/* Made into a frame once for all connections. */
+struct ngx_goim_broadcast_s {
+    ngx_goim_broadcast_t       *next;
+    uint32_t                    left;      /* of ngx_goim_worker.conns those
+                                              below are still to be visited,
+                                              downwards; who comes later stands
+                                              above */
+    uint32_t                    speed;     /* connections per second on this
+                                              host; 0: no pace */
+    uint64_t                    credit;    /* with a pace: visits it may make
+                                              now, by NGX_GOIM_PACE_VISIT */
+    int32_t                     op;
+    size_t                      len;
+    size_t                      header;    /* of it, that TCP does not have */
+    u_char                      data[1];
+};
 
 void ngx_goim_broadcast_init(void);
 
 /* It begins with the next slice.  NGX_ERROR: no memory. */
 ngx_int_t ngx_goim_broadcast_add(const goim_record_t *record);
 
-/* A few visits, if any broadcast waits; how many do. */
+/* A few visits, by those that may make some now; whether there are such. */
 void ngx_goim_broadcast_slice(void);
+ngx_uint_t ngx_goim_broadcast_is_due(void);
+
+/* How many without a pace are under way. */
 uint32_t ngx_goim_broadcast_pending(void);
+
+/* The first of those that came with a pace: some may have lost it. */
+ngx_goim_broadcast_t *ngx_goim_broadcast_paced(void);
+
+/* It goes on without a pace. */
+void ngx_goim_broadcast_hurry(ngx_goim_broadcast_t *b);
 
 /* An open connection ends: counts the broadcasts that it will not get. */
 void ngx_goim_broadcast_drop(ngx_goim_conn_t *gc);
+
+/* Before an open connection ends: it gets now what it would have got later.
+ * NGX_DONE: gc is gone. */
+ngx_int_t ngx_goim_broadcast_give(ngx_goim_conn_t *gc);
 
 /*
  * Before a connection leaves ngx_goim_worker.conns, where the last one takes
@@ -1092,6 +1126,17 @@ void ngx_goim_broadcast_drop(ngx_goim_conn_t *gc);
  * nobody is visited twice.
  */
 void ngx_goim_broadcast_leave(ngx_goim_conn_t *gc);
+
+
+/* ngx_goim_pace.c: how fast broadcasts with a speed go on */
+
+#define NGX_GOIM_PACE_VISIT  1000000  /* credit for one */
+
+/* The last of those with a pace begins; it, or older ones, may lose it. */
+void ngx_goim_pace_begin(ngx_goim_broadcast_t *b);
+
+/* One of them has reached everybody. */
+void ngx_goim_pace_end(void);
 
 
 /* ngx_goim_heartbeat.c */

@@ -455,6 +455,14 @@ ngx_goim_conn_goodbye(ngx_goim_conn_t *gc, ngx_uint_t code, ngx_str_t *text,
         return;
     }
 
+    /* it comes back, elsewhere, to no broadcast that has begun */
+
+    if (gc->state == NGX_GOIM_STATE_OPEN && reason == NGX_GOIM_BY_SHUTDOWN
+        && ngx_goim_broadcast_give(gc) == NGX_DONE)
+    {
+        return;
+    }
+
     /* what came before is sent before, as far as it can be */
 
     if (gc->state == NGX_GOIM_STATE_OPEN

@@ -47,6 +47,8 @@ static const char *const  ngx_goim_prometheus_help[NGX_GOIM_COUNTERS] = {
     [NGX_GOIM_SESSION_REPORTS] = "Session reports sent.",
     [NGX_GOIM_SESSION_FAILED] = "Session reports that were not taken.",
     [NGX_GOIM_SESSION_RESYNCS] = "Times all sessions were reported anew.",
+    [NGX_GOIM_PACED] = "Broadcasts with a speed under way.",
+    [NGX_GOIM_PACED_HURRIED] = "Broadcasts that lost their speed.",
     [NGX_GOIM_CLOSED] = "Connections that ended, by reason."
 };
 
@@ -75,7 +77,8 @@ ngx_goim_prometheus_is_gauge(ngx_uint_t counter)
            || counter == NGX_GOIM_CLOSING_TCP
            || counter == NGX_GOIM_ROOMS
            || counter == NGX_GOIM_PENDING
-           || counter == NGX_GOIM_UPLINKS;
+           || counter == NGX_GOIM_UPLINKS
+           || counter == NGX_GOIM_PACED;
 }
 
 

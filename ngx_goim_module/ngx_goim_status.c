@@ -52,6 +52,8 @@ const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
     "session_reports",
     "session_failed",
     "session_resyncs",
+    "paced",
+    "paced_hurried",
     "closed_client",
     "closed_protocol",
     "closed_timeout",

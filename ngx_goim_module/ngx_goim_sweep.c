@@ -301,7 +301,7 @@ ngx_goim_sweep_run(void)
 
     start = ngx_goim_sweep_now();
 
-    while (ngx_goim_sweep_pending()) {
+    while (ngx_goim_sweep_pending() || ngx_goim_broadcast_is_due()) {
 
         if (!ngx_queue_empty(&ngx_goim_sweep_rooms)) {
             q = ngx_queue_head(&ngx_goim_sweep_rooms);
@@ -318,11 +318,15 @@ ngx_goim_sweep_run(void)
             ev->log = ngx_goim_worker.cycle->log;
 
             ngx_post_event(ev, &ngx_posted_next_events);
-            return;
+            break;
         }
     }
 
-    ngx_goim_channel_resume();
+    /* broadcasts with a pace hold nothing up */
+
+    if (!ngx_goim_sweep_pending()) {
+        ngx_goim_channel_resume();
+    }
 }
 
 

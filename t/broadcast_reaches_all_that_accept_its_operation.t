@@ -39,7 +39,7 @@ ok($goim->all_reach(100, 10, @room), 'a stream to a room is under way');
 # from the producer's side nothing but 40 messages in this order
 for my $i (1 .. 20) {
     $goim->push_all(5000, "all $i");
-    $goim->push_all(-7, "more $i", speed => 1000);
+    $goim->push_all(-7, "more $i");
 }
 $goim->producer->stop_streams;
 my $count = $goim->producer->wait_stream($stream);

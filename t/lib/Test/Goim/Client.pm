@@ -336,6 +336,7 @@ sub take_packets {
             }
 
             $packet->{pushed} = 1;
+            $packet->{after} = $self->{last};
             $packet->{batch} = $batch;
             push @{$self->{packets}}, $packet;
         }
@@ -462,8 +463,8 @@ sub take {
 }
 
 
-# The next packet, { ver, op, seq, body, pushed, batch }: pushed inside of op
-# 9, batch counts these.
+# The next packet, { ver, op, seq, body, pushed, batch, after }: pushed inside
+# of op 9, batch counts these; after is the number that came before it.
 sub next_packet {
     my ($self, $seconds) = @_;
 
@@ -471,13 +472,29 @@ sub next_packet {
 }
 
 
+# The next push.
+sub next_push {
+    my ($self, $seconds) = @_;
+
+    return $self->take(sub { $_[0]{pushed} }, $seconds);
+}
+
+
 # The next push's body.
 sub next_body {
     my ($self, $seconds) = @_;
 
-    my $packet = $self->take(sub { $_[0]{pushed} }, $seconds);
+    my $packet = $self->next_push($seconds);
 
     return $packet ? $packet->{body} : undef;
+}
+
+
+# How many pushes have arrived and were not taken.
+sub waiting {
+    my ($self) = @_;
+
+    return scalar grep { $_->{pushed} } @{$self->{packets}};
 }
 
 

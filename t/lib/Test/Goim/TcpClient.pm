@@ -70,6 +70,7 @@ sub take_one {
     my ($self, $packet) = @_;
 
     $packet->{pushed} = !$reply{$packet->{op}};
+    $packet->{after} = $self->{last};
 
     if ($packet->{pushed} && $self->{numbers} && $packet->{body} =~ /^\d+$/) {
         return $self->take_number($packet->{body} + 0);
