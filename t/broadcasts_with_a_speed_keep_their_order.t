@@ -52,7 +52,7 @@ ok(wait_until(30, undef, sub { total('paced') == 8 }), 'more come');
 is(total('paced_hurried'), 0, 'of which none has to hurry');
 
 $goim->push_all(1000, "more $_", speed => 1) for 7 .. 9;
-ok(wait_until(30, undef, sub {
+ok(wait_until(10, undef, sub {
     push @{$got[$_]}, $clients[$_]->bodies for 0 .. $n - 1;
 
     return !grep { !grep { $_ eq 'more 1' } @$_ } @got;
@@ -66,7 +66,7 @@ like(total('paced_hurried'), qr/^[23]$/, 'as many as there are too many');
 
 $goim->push_all(1000, "end $_", speed => 1) for 1 .. 8;
 my @all = ('slow', 'fast', map { "more $_" } 1 .. 9);
-wait_until(30, undef, sub {
+wait_until(10, undef, sub {
     push @{$got[$_]}, $clients[$_]->bodies for 0 .. $n - 1;
 
     return !grep { !grep { $_ eq 'more 9' } @$_ } @got;
