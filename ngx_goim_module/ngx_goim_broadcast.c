@@ -62,8 +62,7 @@ ngx_goim_broadcast_add(const goim_record_t *record)
 
     len = ngx_goim_fanout_frame_len(record, NGX_GOIM_WEBSOCKET);
 
-    b = ngx_alloc(offsetof(ngx_goim_broadcast_t, data) + len,
-                  ngx_goim_worker.cycle->log);
+    b = ngx_goim_memory_alloc(offsetof(ngx_goim_broadcast_t, data) + len);
     if (b == NULL) {
         return NGX_ERROR;
     }
@@ -134,7 +133,7 @@ ngx_goim_broadcast_end(ngx_goim_broadcast_list_t *list)
             ngx_goim_broadcast_n--;
         }
 
-        ngx_free(b);
+        ngx_goim_memory_free(b, offsetof(ngx_goim_broadcast_t, data) + b->len);
     }
 }
 

@@ -491,7 +491,7 @@ ngx_goim_send_used_notice(ngx_goim_conn_t *gc, ngx_goim_send_t *s, size_t n)
         return NGX_OK;
     }
 
-    p = ngx_goim_send_reserve(&gc->out, s->notice_len - n);
+    p = ngx_goim_out_reserve(&gc->out, s->notice_len - n);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -729,7 +729,7 @@ ngx_goim_send_frames(ngx_goim_conn_t *gc, struct iovec *iov, int n)
     sent = ngx_goim_send_direct(gc, iov, n);
     if (sent == NGX_ERROR) {
         ngx_goim_count(NGX_GOIM_DROP_CLOSED, n);
-        gc->dropped += n;
+        gc->skipped[NGX_GOIM_SKIP_CLOSED] += n;
         return NGX_ERROR;
     }
 
@@ -747,7 +747,7 @@ ngx_goim_send_frames(ngx_goim_conn_t *gc, struct iovec *iov, int n)
 
         if (p == NULL && sent) {
             ngx_goim_count(NGX_GOIM_DROP_CLOSED, n - i);
-            gc->dropped += n - i;
+            gc->skipped[NGX_GOIM_SKIP_CLOSED] += n - i;
             return NGX_ERROR;
         }
 
