@@ -72,7 +72,7 @@ typedef enum {
     NGX_GOIM_SESSION_FAILED,    /* of them: not answered with 200 */
     NGX_GOIM_SESSION_RESYNCS,   /* times all sessions were reported anew */
     NGX_GOIM_PACED,             /* gauge: broadcasts under way with a pace */
-    NGX_GOIM_PACED_HURRIED,     /* of them: lost it, as too many came */
+    NGX_GOIM_PACED_HURRIED,     /* broadcasts that lost it, for memory */
 
     NGX_GOIM_CLOSED,            /* the first of the reasons below */
     NGX_GOIM_CLOSED_LAST = NGX_GOIM_CLOSED + 9,
@@ -1137,6 +1137,9 @@ void ngx_goim_pace_begin(ngx_goim_broadcast_t *b);
 
 /* One of them has reached everybody. */
 void ngx_goim_pace_end(void);
+
+/* All of them go on without a pace, with the next sweep. */
+void ngx_goim_pace_hurry(void);
 
 
 /* ngx_goim_heartbeat.c */

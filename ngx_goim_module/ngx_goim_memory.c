@@ -179,14 +179,15 @@ ngx_goim_memory_let_go(ngx_goim_conn_t *gc)
 
 
 /*
- * Too much: what is held back to make batches goes out first, then those who
- * have taken nothing for the longest time make room.
+ * Too much: what is held back, by a pace or to make batches, goes out first,
+ * then those who have taken nothing for the longest time make room.
  */
 static void
 ngx_goim_memory_handler(ngx_event_t *ev)
 {
     ngx_queue_t  *q;
 
+    ngx_goim_pace_hurry();
     ngx_goim_sweep_hurry();
 
     while (ngx_goim_memory_is_short()

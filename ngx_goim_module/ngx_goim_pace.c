@@ -171,6 +171,29 @@ ngx_goim_pace_handler(ngx_event_t *ev)
 }
 
 
+static void
+ngx_goim_pace_lose(ngx_goim_broadcast_t *b)
+{
+    ngx_goim_broadcast_hurry(b);
+
+    ngx_goim_count(NGX_GOIM_PACED, (uint64_t) -1);
+    ngx_goim_count(NGX_GOIM_PACED_HURRIED, 1);
+}
+
+
+void
+ngx_goim_pace_hurry(void)
+{
+    ngx_goim_broadcast_t  *b;
+
+    for (b = ngx_goim_broadcast_paced(); b; b = b->next) {
+        if (b->speed) {
+            ngx_goim_pace_lose(b);
+        }
+    }
+}
+
+
 /* More than may be under way: the oldest have to be quick. */
 static void
 ngx_goim_pace_limit(void)
@@ -197,9 +220,7 @@ ngx_goim_pace_limit(void)
             n--;
             bytes -= b->len;
 
-            ngx_goim_broadcast_hurry(b);
-            ngx_goim_count(NGX_GOIM_PACED, (uint64_t) -1);
-            ngx_goim_count(NGX_GOIM_PACED_HURRIED, 1);
+            ngx_goim_pace_lose(b);
         }
     }
 }
