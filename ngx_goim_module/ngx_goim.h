@@ -47,6 +47,8 @@ typedef enum {
     NGX_GOIM_ROOM_FULL,         /* not let into a room with max_members */
     NGX_GOIM_BYTES_IN,
     NGX_GOIM_PACKETS_IN,
+    NGX_GOIM_RATE_PAUSES,       /* times a client was faster than
+                                   goim_packet_rate */
     NGX_GOIM_BYTES_OUT,
     NGX_GOIM_SENDS,             /* system calls that sent something */
     NGX_GOIM_RECORDS,           /* records read from the channel */
@@ -206,6 +208,8 @@ typedef struct {
     ngx_msec_t                  handshake_timeout;
     ngx_msec_t                  heartbeat;
     size_t                      max_packet;
+    ngx_uint_t                  packet_rate;   /* per second; 0: any */
+    ngx_uint_t                  packet_burst;  /* at once, at least 1 */
     ngx_uint_t                  status;    /* NGX_GOIM_STATUS_*, not merged */
     void                       *access_log;  /* of nginx's log module */
     void                      **log_conf;  /* of all modules, that among them;
@@ -304,7 +308,6 @@ struct ngx_goim_conn_s {
     ngx_goim_conn_t            *key_next;  /* same bucket of the key hash */
 
     ngx_queue_t                 holders;   /* ngx_goim_memory.c */
-    uint32_t                    held_at;   /* ms, mod 2^32 */
 
     ngx_queue_t                 heartbeat_queue;
     ngx_msec_t                  heartbeat_last;
@@ -324,6 +327,7 @@ struct ngx_goim_conn_s {
     uint32_t                    told;      /* the log's lost messages that it
                                               knows of, less those skipped for
                                               it alone, mod 2^32 */
+    uint32_t                    held_at;   /* memory: ms, mod 2^32 */
     uint32_t                    due;       /* bytes from pos that must go out
                                               before anything else */
     uint32_t                    room_index;
@@ -333,6 +337,8 @@ struct ngx_goim_conn_s {
     uint32_t                    opened;    /* bytes of the incomplete frame's
                                               payload that are unmasked, and
                                               checked if they are text */
+    uint64_t                    rate_time; /* us: what it has sent by now would
+                                              have come by then */
 
     ngx_goim_out_t             *out;       /* replies, pushes to the key */
     ngx_goim_out_t             *in;        /* an incomplete frame */
@@ -353,6 +359,8 @@ struct ngx_goim_conn_s {
     unsigned                    holds:1;   /* memory: it is in holders */
     unsigned                    publishing:1;  /* its op 4 is being answered;
                                       until then nothing is read */
+    unsigned                    paused:1;  /* it was too fast: nothing is read
+                                      until the read event's timer */
     unsigned                    gaps:1;    /* it wants to be told of them */
     unsigned                    told_holes:8;  /* as told, mod 2^8 */
 };
@@ -720,6 +728,19 @@ ngx_goim_count_class(ngx_goim_room_class_t *class, ngx_uint_t counter,
  */
 ngx_int_t ngx_goim_read_input(ngx_goim_conn_t *gc, u_char *data, size_t len,
     ngx_uint_t *code);
+
+
+/* ngx_goim_packet_rate.c */
+
+char *ngx_goim_packet_rate_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* Counts a packet, or frame, of an open connection.  NGX_AGAIN: it is not to
+ * be looked at yet, and gc is paused. */
+ngx_int_t ngx_goim_packet_rate_take(ngx_goim_conn_t *gc);
+
+/* The read event came: whether gc is still paused. */
+ngx_uint_t ngx_goim_packet_rate_is_paused(ngx_goim_conn_t *gc);
 
 
 /* ngx_goim_echo.c: for conformance suites, not for service */

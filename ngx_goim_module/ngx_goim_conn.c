@@ -410,6 +410,7 @@ ngx_goim_conn_begin_close(ngx_goim_conn_t *gc, const u_char *data, size_t len,
 
     gc->state = NGX_GOIM_STATE_CLOSING;
     gc->publishing = 0;
+    gc->paused = 0;
 
     ngx_goim_conn_count_closing(gc, 1);
 
@@ -676,7 +677,7 @@ ngx_goim_conn_read(ngx_goim_conn_t *gc)
 
     for (reads = 0; reads < NGX_GOIM_CONN_READS; reads++) {
 
-        if (gc->publishing) {
+        if (gc->publishing || gc->paused) {
             return NGX_OK;
         }
 
@@ -743,6 +744,10 @@ ngx_goim_conn_read_handler(ngx_event_t *rev)
 
     if (c->close) {
         ngx_goim_conn_shutdown(gc);
+        return;
+    }
+
+    if (ngx_goim_packet_rate_is_paused(gc)) {
         return;
     }
 

@@ -9,6 +9,7 @@
 
 
 #define NGX_GOIM_HANDSHAKE_BUFFER  16384
+#define NGX_GOIM_HANDSHAKE_READS   16     /* of one event, then others' turn */
 
 
 static ngx_int_t ngx_goim_handshake_check(ngx_http_request_t *r,
@@ -569,6 +570,7 @@ static void
 ngx_goim_handshake_read(ngx_http_request_t *r)
 {
     ssize_t                n;
+    ngx_uint_t             reads;
     ngx_connection_t      *c;
     ngx_goim_handshake_t  *hs;
 
@@ -577,7 +579,12 @@ ngx_goim_handshake_read(ngx_http_request_t *r)
     c = r->connection;
     hs = ngx_goim_handshake_get(c);
 
-    while (hs->conn->state == NGX_GOIM_STATE_AUTH) {
+    for (reads = 0; hs->conn->state == NGX_GOIM_STATE_AUTH; reads++) {
+
+        if (reads == NGX_GOIM_HANDSHAKE_READS) {
+            ngx_post_event(c->read, &ngx_posted_next_events);
+            return;
+        }
 
         n = c->recv(c, buf, sizeof(buf));
 

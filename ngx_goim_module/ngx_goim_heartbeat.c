@@ -126,7 +126,7 @@ ngx_goim_heartbeat_handler(ngx_event_t *ev)
             return;
         }
 
-        if (gc->publishing) {
+        if (gc->publishing || gc->paused) {
 
             /* it is us who do not listen */
 

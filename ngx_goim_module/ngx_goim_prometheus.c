@@ -30,6 +30,7 @@ static const char *const  ngx_goim_prometheus_help[NGX_GOIM_COUNTERS] = {
     [NGX_GOIM_ROOM_FULL] = "Times a client was not let into a full room.",
     [NGX_GOIM_BYTES_IN] = "Bytes from clients.",
     [NGX_GOIM_PACKETS_IN] = "Packets from clients.",
+    [NGX_GOIM_RATE_PAUSES] = "Times a client sent too many packets.",
     [NGX_GOIM_BYTES_OUT] = "Bytes to clients.",
     [NGX_GOIM_SENDS] = "System calls that sent something.",
     [NGX_GOIM_RECORDS] = "Messages read from the channel.",

@@ -18,7 +18,8 @@ static ngx_uint_t
 ngx_goim_read_allowed(ngx_goim_conn_t *gc)
 {
     return gc->state == NGX_GOIM_STATE_AUTH
-           || (gc->state == NGX_GOIM_STATE_OPEN && !gc->publishing)
+           || (gc->state == NGX_GOIM_STATE_OPEN && !gc->publishing
+               && !gc->paused)
            || gc->state == NGX_GOIM_STATE_CLOSING;
 }
 
@@ -318,8 +319,8 @@ ngx_goim_read_open(ngx_goim_conn_t *gc, goim_ws_frame_t *frame, u_char *data,
 
 
 /*
- * One frame at data.  NGX_DECLINED: it is not there yet; else *len, which was
- * how much is there, is what it took.
+ * One frame at data.  NGX_DECLINED: it is not there yet; NGX_BUSY: it has to
+ * wait; else *len, which was how much is there, is what it took.
  */
 static ngx_int_t
 ngx_goim_read_next(ngx_goim_conn_t *gc, u_char *data, size_t *len,
@@ -348,6 +349,10 @@ ngx_goim_read_next(ngx_goim_conn_t *gc, u_char *data, size_t *len,
 
     data += frame.header_len;
     have = ngx_min(frame.len, *len - frame.header_len);
+
+    if (have == frame.len && ngx_goim_packet_rate_take(gc) != NGX_OK) {
+        return NGX_BUSY;
+    }
 
     if (ngx_goim_read_open(gc, &frame, data, have) != NGX_OK) {
         *code = GOIM_WS_CLOSE_INVALID;
@@ -384,8 +389,8 @@ ngx_goim_read_frames(ngx_goim_conn_t *gc, u_char *data, size_t *len,
         n = *len - at;
         rc = ngx_goim_read_next(gc, data + at, &n, code);
 
-        if (rc == NGX_DECLINED) {
-            rc = NGX_OK;
+        if (rc == NGX_DECLINED || rc == NGX_BUSY) {
+            rc = rc == NGX_BUSY ? NGX_AGAIN : NGX_OK;
             break;
         }
 
@@ -428,6 +433,11 @@ ngx_goim_read_packets(ngx_goim_conn_t *gc, u_char *data, size_t *len,
 
         if (rc == GOIM_AGAIN) {
             rc = NGX_OK;
+            break;
+        }
+
+        if (ngx_goim_packet_rate_take(gc) != NGX_OK) {
+            rc = NGX_AGAIN;
             break;
         }
 

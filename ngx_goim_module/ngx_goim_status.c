@@ -30,6 +30,7 @@ const char *const  ngx_goim_counter_names[NGX_GOIM_COUNTERS] = {
     "room_full",
     "bytes_in",
     "packets_in",
+    "rate_pauses",
     "bytes_out",
     "sends",
     "records",

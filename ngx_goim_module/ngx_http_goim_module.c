@@ -167,6 +167,13 @@ static ngx_command_t  ngx_http_goim_commands[] = {
       offsetof(ngx_http_goim_loc_conf_t, max_packet),
       &ngx_http_goim_packet_post },
 
+    { ngx_string("goim_packet_rate"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_goim_packet_rate_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("goim_access_log"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_goim_access_log_directive,
@@ -441,6 +448,8 @@ ngx_http_goim_create_loc_conf(ngx_conf_t *cf)
     glcf->handshake_timeout = NGX_CONF_UNSET_MSEC;
     glcf->heartbeat = NGX_CONF_UNSET_MSEC;
     glcf->max_packet = NGX_CONF_UNSET_SIZE;
+    glcf->packet_rate = NGX_CONF_UNSET_UINT;
+    glcf->packet_burst = NGX_CONF_UNSET_UINT;
 
     return glcf;
 }
@@ -479,6 +488,8 @@ ngx_http_goim_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 480000);
     ngx_conf_merge_size_value(conf->max_packet, prev->max_packet,
                               NGX_HTTP_GOIM_MAX_PACKET);
+    ngx_conf_merge_uint_value(conf->packet_rate, prev->packet_rate, 0);
+    ngx_conf_merge_uint_value(conf->packet_burst, prev->packet_burst, 1);
 
     if (conf->access_log == NULL) {
         conf->access_log = prev->access_log;
