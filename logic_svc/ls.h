@@ -29,6 +29,7 @@ typedef struct {
 
     /* for /metrics */
 
+    uint64_t             auth_limited;
     uint64_t             kicks;          /* produced */
     uint64_t             kicks_failed;
     uint64_t             reports;

@@ -300,6 +300,40 @@ ls_auth_register(ls_auth_t *la)
 }
 
 
+/* One more of this member's; with the same key it takes the other's place. */
+static void
+ls_auth_counted(void *data, int rc, const ls_session_place_t *places,
+    size_t n)
+{
+    size_t      i, others;
+    goim_str_t  key;
+    ls_auth_t  *la = data;
+
+    if (rc != GOIM_OK) {
+        ls_auth_fail(la, 503, LS_CODE_SERVER, "the session store can't be "
+                     "reached");
+        return;
+    }
+
+    key = ls_auth_str(la->token.key);
+    others = 0;
+
+    for (i = 0; i < n; i++) {
+        others += places[i].key.len != key.len
+                  || memcmp(places[i].key.data, key.data, key.len) != 0;
+    }
+
+    if (others >= la->call->ls->conf->connections_per_mid) {
+        la->call->ls->auth_limited++;
+        ls_auth_fail(la, 429, -429, "the member has as many connections as it "
+                     "may have");
+        return;
+    }
+
+    ls_auth_register(la);
+}
+
+
 void
 ls_auth(ls_call_t *call)
 {
@@ -338,6 +372,12 @@ ls_auth(ls_call_t *call)
     if (rc != GOIM_OK) {
         ls_auth_fail(la, 503, LS_CODE_SERVER, "no memory, or no random "
                      "numbers");
+        return;
+    }
+
+    if (call->ls->conf->connections_per_mid && la->token.mid) {
+        ls_session_find_mids(call->ls->session, &la->token.mid, 1,
+                             ls_auth_counted, la);
         return;
     }
 

@@ -400,6 +400,9 @@ static const goim_conf_setting_t  ls_conf_settings[] = {
     ls_conf_row("auth", "heartbeat_max", GOIM_CONF_NUMBER, heartbeat_max, 1,
                 100, "it must be a number from 1 to 100: so many heartbeats "
                 "may be missing"),
+    ls_conf_row("auth", "connections_per_mid", GOIM_CONF_NUMBER,
+                connections_per_mid, 0, 100000,
+                "it must be a number from 1 to 100000, or 0 for any number"),
 
     ls_conf_op("publish", publish_op),
     ls_conf_row("publish", "max_size", GOIM_CONF_SIZE, publish_max, 1,

@@ -73,6 +73,7 @@ typedef struct {
     int                 jwt_alg;       /* libjwt's number */
     uint64_t            heartbeat_ms;
     uint64_t            heartbeat_max;
+    uint64_t            connections_per_mid;  /* 0: any number */
 
     int32_t             publish_op;
     uint64_t            publish_max;   /* bytes */

@@ -146,6 +146,9 @@ ls_metrics_sessions(struct evbuffer *buf, ls_t *ls)
     ls_metrics_number(buf, "kicks_total", "counter",
                       "Connections sent away since their key came again.",
                       ls->kicks);
+    ls_metrics_number(buf, "auth_limited_total", "counter",
+                      "Clients refused as their member has enough "
+                      "connections.", ls->auth_limited);
     ls_metrics_number(buf, "kicks_failed_total", "counter",
                       "Such kicks that Kafka did not take.",
                       ls->kicks_failed);

@@ -40,7 +40,7 @@ typedef enum {
     NGX_GOIM_HANDSHAKE_ERRORS,  /* refused with 400, 405, 426 */
     NGX_GOIM_UNAVAILABLE,       /* refused with 503: no channel, no memory */
     NGX_GOIM_AUTH_ACCEPTED,
-    NGX_GOIM_AUTH_REFUSED,      /* the auth location said 401 or 403 */
+    NGX_GOIM_AUTH_REFUSED,      /* the auth location said 401, 403, 429 */
     NGX_GOIM_AUTH_FAILED,       /* it said anything else: "try later" */
     NGX_GOIM_AUTH_FALLBACK,     /* let in by goim_auth_fallback instead */
     NGX_GOIM_AUTH_TIMEOUT,      /* goim_handshake_timeout passed */

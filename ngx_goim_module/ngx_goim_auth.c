@@ -316,6 +316,15 @@ ngx_goim_auth_answer(ngx_goim_handshake_t *hs, ngx_goim_identity_t **id)
         return NGX_DECLINED;
     }
 
+    if (hs->status == NGX_HTTP_TOO_MANY_REQUESTS) {
+        ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                      "goim auth: client was told to try later with %ui",
+                      hs->status);
+        ngx_goim_count(NGX_GOIM_AUTH_REFUSED, 1);
+        hs->close_code = GOIM_WS_CLOSE_TRY_LATER;
+        return NGX_DECLINED;
+    }
+
     if (hs->status == NGX_HTTP_OK) {
         ngx_goim_auth_texts(hs->subrequest, &text);
 
@@ -326,8 +335,8 @@ ngx_goim_auth_answer(ngx_goim_handshake_t *hs, ngx_goim_identity_t **id)
 
     } else {
         ngx_log_error(NGX_LOG_ERR, c->log, 0,
-                      "goim auth: \"%V\" answered %ui, which is neither 200 "
-                      "nor 401 nor 403", &hs->conn->conf->auth_uri,
+                      "goim auth: \"%V\" answered %ui, which is none of 200, "
+                      "401, 403 and 429", &hs->conn->conf->auth_uri,
                       hs->status);
 
         if (ngx_goim_auth_fallback(hs, id) == NGX_OK) {

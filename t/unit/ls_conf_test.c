@@ -221,6 +221,7 @@ test_conf_every_setting_is_taken(void **state)
                     "max_calls = 200\n"
                     "[auth]\nmode = jwt\njwt_key = %s\njwt_alg = HS512\n"
                     "heartbeat = 30s\nheartbeat_max = 3\n"
+                    "connections_per_mid = 5\n"
                     "[publish]\nop = -7\nmax_size = 1k\n"
                     "[v1]\nroom_type = live\nop = 5\n"
                     "[nodes]\ndomain = d.example\nhost_domain = .example\n"
@@ -262,6 +263,7 @@ test_conf_every_setting_is_taken(void **state)
     assert_int_equal(conf->jwt_alg, ls_jwt_alg("HS512"));
     assert_int_equal(conf->heartbeat_ms, 30000);
     assert_int_equal(conf->heartbeat_max, 3);
+    assert_int_equal(conf->connections_per_mid, 5);
     assert_int_equal(conf->publish_op, -7);
     assert_int_equal(conf->publish_max, 1024);
     assert_string_equal(conf->v1_room_type, "live");
@@ -313,6 +315,7 @@ test_conf_every_setting_has_its_limits(void **state)
         { "redis", "max_calls", "99", "100", "10000000", "10000001" },
         { "auth", "heartbeat", "999ms", "1s", "1h", "3600001ms" },
         { "auth", "heartbeat_max", "0", "1", "100", "101" },
+        { "auth", "connections_per_mid", "-1", "0", "100000", "100001" },
         { "publish", "op", "-2147483649", "-2147483648", "2147483647",
           "2147483648" },
         { "publish", "max_size", "0", "1", "64m", "65537k" },
