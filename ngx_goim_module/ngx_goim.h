@@ -82,6 +82,9 @@ typedef enum {
     NGX_GOIM_COUNTERS
 } ngx_goim_counter_e;
 
+_Static_assert(NGX_GOIM_COUNTERS <= GOIM_SLOT_COUNTERS,
+               "a slot has no room for so many counters");
+
 
 /* Why a connection ends; counted at NGX_GOIM_CLOSED + reason. */
 typedef enum {
@@ -134,8 +137,11 @@ typedef enum {
     NGX_GOIM_CLASS_ROOM_FULL,
     NGX_GOIM_CLASS_ROOMS,       /* gauge: rooms with members */
     NGX_GOIM_CLASS_MEMBERS,     /* gauge */
-    NGX_GOIM_CLASS_COUNTERS     /* at most GOIM_BOARD_COUNTERS */
+    NGX_GOIM_CLASS_COUNTERS
 } ngx_goim_class_counter_e;
+
+_Static_assert(NGX_GOIM_CLASS_COUNTERS <= GOIM_BOARD_COUNTERS,
+               "a board has no room for so many counters");
 
 
 /* Operations from one to another. */

@@ -1,10 +1,10 @@
 
 /*
- * max_rate: of what is more than a room's members are to get, each message has
- * the same chance.  A bucket fills with max_rate tokens a second; the chance is
- * the tokens that are there against the messages that came in about the last
- * second.  It settles where the bucket is half full and as many messages are
- * let through as tokens come.
+ * max_rate: of what is more than a room's members are to get, each message
+ * has the same chance.  A bucket fills with max_rate tokens a second; the
+ * chance is the tokens that are there against the messages that came in about
+ * the last second.  It settles where the bucket is half full and as many
+ * messages are let through as tokens come.
  */
 
 
