@@ -239,7 +239,8 @@ bench: all test-tools
 bench-long: all test-tools
 	bench/run.pl --long $(CELLS)
 
-# fuzz targets: clang's libFuzzer; ls_x_fuzz.c has logic_svc/ls_x.c with it
+# fuzz targets: clang's libFuzzer; ls_x_fuzz.c has logic_svc/ls_x.c with it,
+# ngx_x_fuzz.c ngx_goim_module/ngx_x.c
 
 FUZZ_BIN     := $(FUZZ_SRC:t/fuzz/%.c=$(B)/fuzz/%)
 
@@ -249,6 +250,21 @@ $(B)/fuzz/%: t/fuzz/%.c $(LIB_SRC) $(LOGIC_SRC) $(HEADERS) $(PB)
 		-fno-sanitize-recover=undefined -Ilibgoim -Ilogic_svc \
 		-I$(B)/gen -o $@ $< $(wildcard logic_svc/$(*:%_fuzz=%).c) \
 		$(LIB_SRC) $(B)/gen/goim_push.pb-c.c $(DAEMON_LIBS)
+
+# a file of the module with nginx's headers, without nginx
+NGX_FUZZ_INC := $(addprefix -I$(B)/nginx-src/,src/core src/event \
+                src/event/modules src/os/unix objs src/http src/http/modules \
+                src/http/v2 src/http/v3 src/event/quic)
+
+$(B)/fuzz/ngx_%_fuzz: t/fuzz/ngx_%_fuzz.c ngx_goim_module/ngx_%.c \
+		ngx_goim_module/ngx_goim.h $(LIB_SRC) $(HEADERS) $(PB) \
+		$(B)/ngx_http_goim_module.so
+	mkdir -p $(@D)
+	clang -g -O1 -std=gnu11 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined $(NGX_FUZZ_INC) -Ilibgoim \
+		-Ingx_goim_module -I$(B)/gen -o $@ $< \
+		ngx_goim_module/ngx_$*.c $(LIB_SRC) \
+		$(B)/gen/goim_push.pb-c.c $(DAEMON_LIBS)
 
 fuzz: $(FUZZ_BIN)
 	for f in $(FUZZ_BIN); do \
