@@ -242,6 +242,7 @@ bench-long: all test-tools
 # fuzz targets: clang's libFuzzer; ls_x_fuzz.c has logic_svc/ls_x.c with it,
 # ngx_x_fuzz.c ngx_goim_module/ngx_x.c
 
+FUZZ_WITH_ls_push_v1_fuzz := logic_svc/ls_query.c
 FUZZ_BIN     := $(FUZZ_SRC:t/fuzz/%.c=$(B)/fuzz/%)
 
 $(B)/fuzz/%: t/fuzz/%.c $(LIB_SRC) $(LOGIC_SRC) $(HEADERS) $(PB)
@@ -249,7 +250,8 @@ $(B)/fuzz/%: t/fuzz/%.c $(LIB_SRC) $(LOGIC_SRC) $(HEADERS) $(PB)
 	clang -g -O1 -std=gnu11 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -Ilibgoim -Ilogic_svc \
 		-I$(B)/gen -o $@ $< $(wildcard logic_svc/$(*:%_fuzz=%).c) \
-		$(LIB_SRC) $(B)/gen/goim_push.pb-c.c $(DAEMON_LIBS)
+		$(FUZZ_WITH_$*) \
+		$(LIB_SRC) $(B)/gen/goim_push.pb-c.c $(DAEMON_LIBS) -levent
 
 # a file of the module with nginx's headers, without nginx
 NGX_FUZZ_INC := $(addprefix -I$(B)/nginx-src/,src/core src/event \

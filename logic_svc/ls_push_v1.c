@@ -344,7 +344,7 @@ ls_push_v1_several(ls_call_t *call)
         message.data = body.data + several.start;
         message.len = several.end - several.start;
 
-        while (message.len && strchr(" \t\r\n:", *message.data)) {
+        while (message.len && strchr(" \t\r\n\v\f:", *message.data)) {
             message.data++;
             message.len--;
         }
