@@ -14,8 +14,7 @@
 #include "jw_assign.h"
 
 
-#define JW_ASSIGN_ASK_US          500000   /* about partitions */
-#define JW_ASSIGN_MAX_ASK_US      3000000  /* about offsets */
+#define JW_ASSIGN_MAX_ASK_US      3000000
 #define JW_ASSIGN_MAX_BACKOFF_US  8000000
 #define JW_ASSIGN_MAX_PARTITION   100000
 
@@ -162,9 +161,21 @@ jw_assign_ask_metadata(jw_consumer_t *c, jw_topic_t *t, int timeout_ms)
 
     if (err) {
         jw_consumer_error(c, err, "partitions", rd_kafka_err2str(err));
+
+        /* slow brokers get more time when they are asked again */
+
+        if (err == RD_KAFKA_RESP_ERR__TIMED_OUT) {
+            c->discover_ask_us *= 2;
+
+            if (c->discover_ask_us > JW_ASSIGN_MAX_ASK_US) {
+                c->discover_ask_us = JW_ASSIGN_MAX_ASK_US;
+            }
+        }
+
         return GOIM_ERROR;
     }
 
+    c->discover_ask_us = JW_CONSUMER_ASK_US;
     rc = md->topic_cnt == 1 ? jw_assign_take_metadata(c, t, &md->topics[0])
                             : GOIM_AGAIN;
 
@@ -187,7 +198,7 @@ jw_assign_discover(jw_consumer_t *c)
         return;
     }
 
-    deadline = now + JW_ASSIGN_ASK_US;
+    deadline = now + c->discover_ask_us;
     c->next_discover_us = now + c->conf->partition_check_ms * 1000;
 
     for (i = 0; i < c->ntopics; i++) {

@@ -390,6 +390,10 @@ jw_conf_destroy(jw_conf_t *conf)
 /*
  * auto.offset.reset=error: librdkafka tells of an offset outside the log, and
  * the table of every lane is corrected before anything is consumed.
+ *
+ * fetch.wait.max.ms: a broker answers what is asked on one connection in turn,
+ * so questions wait behind a fetch for which there is nothing yet; and whoever
+ * asks waits with all other messages.
  */
 static int
 jw_conf_kafka_own(rd_kafka_conf_t *kafka, const jw_conf_t *conf,
@@ -411,6 +415,9 @@ jw_conf_kafka_own(rd_kafka_conf_t *kafka, const jw_conf_t *conf,
     if (goim_kafka_default(&conf->kafka, kafka, "group.id", group, log)
         != GOIM_OK
         || goim_kafka_default(&conf->kafka, kafka, "client.id", "goim-job",
+                              log)
+           != GOIM_OK
+        || goim_kafka_default(&conf->kafka, kafka, "fetch.wait.max.ms", "100",
                               log)
            != GOIM_OK)
     {

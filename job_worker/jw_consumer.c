@@ -177,6 +177,7 @@ jw_consumer_create(jw_consumer_t **result, const jw_conf_t *conf,
     c->channel = channel;
     c->retry_us = UINT64_MAX;
     c->backoff_us = JW_CONSUMER_RETRY_US;
+    c->discover_ask_us = JW_CONSUMER_ASK_US;
     jw_consumer_set_conf(c, conf);
 
     rc = jw_consumer_create_handle(c);

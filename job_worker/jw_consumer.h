@@ -19,6 +19,7 @@
 
 #define JW_CONSUMER_NONE      -1  /* no offset */
 #define JW_CONSUMER_RETRY_US  1000000
+#define JW_CONSUMER_ASK_US    500000  /* about partitions, at first */
 
 
 typedef struct jw_topic_s  jw_topic_t;
@@ -73,6 +74,7 @@ typedef struct {
     unsigned           assigned;  /* partitions */
     unsigned           paused;    /* partitions */
     uint64_t           next_discover_us;
+    uint64_t           discover_ask_us;  /* for partitions, of all topics */
     uint64_t           retry_us;  /* when missing offsets are asked for */
     uint64_t           backoff_us;
     uint64_t           corrected_us;  /* when an offset outside the log was */

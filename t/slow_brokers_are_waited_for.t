@@ -1,5 +1,6 @@
 # Brokers that take long for each answer: goim-job begins all the same, and
-# what it does not know yet it asks with more time.
+# what it does not know yet, partitions as well as offsets, it asks with more
+# time.
 
 use strict;
 use warnings;
@@ -14,7 +15,7 @@ my $goim = Test::Goim->new(job => 0)->start;
 my $client = $goim->connect_ws->join_room('live://1');
 
 $goim->push_room('live://1', 1000, 'hello');
-$goim->kafka->command('rtt 1 400');
+$goim->kafka->command('rtt 1 800');
 
 my $job = $goim->add_job->start;
 

@@ -349,6 +349,34 @@ test_conf_too_many_topics_are_refused(void **state)
 
 
 static void
+test_conf_kafka_gets_our_own_defaults(void **state)
+{
+    char              value[64];
+    size_t            size;
+    goim_log_t        log = { STDERR_FILENO, GOIM_LOG_ERROR, "goim job" };
+    jw_conf_t        *conf;
+    rd_kafka_conf_t  *kafka;
+
+    (void) state;
+
+    conf = load(SMALLEST);
+    assert_non_null(conf);
+
+    kafka = jw_conf_kafka(conf, &log);
+    assert_non_null(kafka);
+
+    size = sizeof(value);
+    assert_int_equal(rd_kafka_conf_get(kafka, "fetch.wait.max.ms", value,
+                                       &size),
+                     RD_KAFKA_CONF_OK);
+    assert_string_equal(value, "100");
+
+    rd_kafka_conf_destroy(kafka);
+    jw_conf_destroy(conf);
+}
+
+
+static void
 test_conf_kafka_gets_our_own_properties(void **state)
 {
     char              value[64];
@@ -453,6 +481,7 @@ main(void)
         cmocka_unit_test(test_conf_missing_file_is_told),
         cmocka_unit_test(test_conf_long_lines_are_whole_or_refused),
         cmocka_unit_test(test_conf_too_many_topics_are_refused),
+        cmocka_unit_test(test_conf_kafka_gets_our_own_defaults),
         cmocka_unit_test(test_conf_kafka_gets_our_own_properties),
         cmocka_unit_test(test_conf_same_kafka_sees_what_needs_a_new_consumer),
     };
