@@ -55,8 +55,9 @@ sub port { return $_[0]{port} }
 sub requests {
     my ($self) = @_;
 
+    # the last line may still be being written
     return map { $json->decode($_) }
-        split(/\n/, slurp("$self->{dir}/auth.requests"));
+        slurp("$self->{dir}/auth.requests") =~ /^(.+)\n/mg;
 }
 
 
