@@ -60,6 +60,12 @@ void goim_reader_close(goim_reader_t *rd);
 GOIM_MUSTCHECK int goim_reader_read(goim_reader_t *rd, uint32_t lane,
     goim_reader_batch_t *batch);
 
+/*
+ * After GOIM_FULL, with the size that it told: passes over a record that there
+ * is no room for; it counts as missed.
+ */
+void goim_reader_skip(goim_reader_t *rd, uint32_t lane, size_t size);
+
 /* The next record of the batch, its lengths checked, or NULL. */
 const goim_record_t *goim_reader_next(goim_reader_batch_t *batch);
 

@@ -329,6 +329,24 @@ goim_reader_read(goim_reader_t *rd, uint32_t lane, goim_reader_batch_t *batch)
 }
 
 
+void
+goim_reader_skip(goim_reader_t *rd, uint32_t lane, size_t size)
+{
+    goim_reader_lane_t  *rl;
+
+    rl = &rd->lanes[lane];
+
+    rl->position += size;
+    rl->missed++;
+
+    if (rl->seq != 0) {
+        rl->seq++;
+    }
+
+    goim_reader_move(rd, lane);
+}
+
+
 const goim_record_t *
 goim_reader_next(goim_reader_batch_t *batch)
 {

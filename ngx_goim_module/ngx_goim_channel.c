@@ -287,7 +287,12 @@ ngx_goim_channel_read_lane(uint32_t lane, size_t *used)
             }
 
             if (ngx_goim_channel_grow(ngx_align(need, 64 * 1024)) != NGX_OK) {
-                return NGX_DECLINED;
+
+                /* waiting for memory would hold up all others */
+
+                goim_reader_skip(ngx_goim_worker.reader, lane, need);
+                ngx_goim_fanout_missed();
+                return NGX_OK;
             }
 
             batch.buf = ngx_goim_channel_buf;

@@ -216,6 +216,38 @@ test_reader_asks_for_a_larger_buffer(void **state)
 }
 
 
+/* Who has no larger one passes over the record, and knows what is missing. */
+
+static void
+test_reader_passes_over_what_it_has_no_room_for(void **state)
+{
+    fx_t  fx;
+
+    (void) state;
+
+    fx_start(&fx, 4096);
+    assert_int_equal(fx_put_size(&fx, 0, 128), GOIM_OK);
+    assert_int_equal(fx_put_size(&fx, 1, 1024), GOIM_OK);
+    assert_int_equal(fx_put_size(&fx, 2, 128), GOIM_OK);
+    goim_lane_publish(fx.lane);
+
+    fx.batch.cap = 128;
+    assert_int_equal(goim_reader_read(fx.rd, 0, &fx.batch), GOIM_OK);
+    assert_int_equal(goim_reader_next(&fx.batch)->offset, 0);
+    assert_int_equal(goim_reader_read(fx.rd, 0, &fx.batch), GOIM_FULL);
+
+    goim_reader_skip(fx.rd, 0, fx.batch.end);
+    assert_int_equal(fx.rd->lanes[0].missed, 1);
+
+    fx.batch.cap = 128;
+    assert_int_equal(goim_reader_read(fx.rd, 0, &fx.batch), GOIM_OK);
+    assert_int_equal(goim_reader_next(&fx.batch)->offset, 2);
+    assert_int_equal(fx.rd->lanes[0].missed, 1);
+
+    fx_stop(&fx);
+}
+
+
 /* A record may be larger than one stride. */
 
 static void
@@ -594,6 +626,7 @@ main(void)
         cmocka_unit_test(
             test_reader_joins_behind_a_record_that_the_table_lacks),
         cmocka_unit_test(test_reader_asks_for_a_larger_buffer),
+        cmocka_unit_test(test_reader_passes_over_what_it_has_no_room_for),
         cmocka_unit_test(test_reader_reads_records_of_any_size),
         cmocka_unit_test(
             test_reader_that_was_out_counts_exactly_what_it_missed),
