@@ -8,11 +8,13 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 3;
 
+require Test::Goim;
 use Test::Goim::Util qw(slurp);
 
 plan(skip_all => 'a sanitizer keeps what was freed') if Test::Goim->sanitized;
+
+Test::Goim->import(tests => 3);
 
 my $clients = 4000;
 my $goim = Test::Goim->new(workers => 1, connections => 2 * $clients,

@@ -13,7 +13,7 @@
 #include "load.h"
 
 
-/* Of many a server sends, the first one does for all clients. */
+/* The newest does for the next client: one of TLS 1.3 is good for one use. */
 static int
 load_tls_keep(SSL *ssl, SSL_SESSION *session)
 {
@@ -22,7 +22,7 @@ load_tls_keep(SSL *ssl, SSL_SESSION *session)
     load = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
     if (load->session != NULL) {
-        return 0;
+        SSL_SESSION_free(load->session);
     }
 
     load->session = session;
