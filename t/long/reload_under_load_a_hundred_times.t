@@ -1,5 +1,6 @@
-# A hundred reloads under load, now and then with another size of the
-# channel: nobody misses anything while connected, and nothing piles up.
+# A hundred reloads under load, now and then with another size of the channel,
+# other room classes, another number of workers: nobody misses anything while
+# connected, and nothing piles up.
 
 use strict;
 use warnings;
@@ -19,10 +20,13 @@ srand($seed);
 
 my $reloads = $ENV{GOIM_RELOADS} || 100;
 my @sizes = ('size=64k', 'size=128k lanes=2', 'size=256k');
+my @classes = map { "goim_drain 1s; $_" }
+    ('goim_room live://* { backlog 64m; }',
+     'goim_room live://1 { backlog 64m; overflow close; } goim_room other://* { backlog 1k; }',
+     'goim_room * { backlog 64m; flush 20ms; }');
 
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
-    http => 'goim_drain 1s; goim_room live://* { backlog 64m; }',
-                           channel => $sizes[0])->start;
+                           http => $classes[0], channel => $sizes[0])->start;
 my $leftovers = Test::Goim::Leftovers->new($goim);
 my @memory;
 my $member = { numbers => 1, token => { room_id => 'live://1',
@@ -53,7 +57,10 @@ sub reconnect {
 
 for my $reload (1 .. $reloads) {
     $goim->reload($reload % 10 == 0
-                  ? (channel => $sizes[$reload / 10 % @sizes]) : ());
+                  ? (channel => $sizes[$reload / 10 % @sizes]) : (),
+                  $reload % 7 == 0 ? (workers => 1 + $reload % 3) : (),
+                  $reload % 4 == 0
+                  ? (http => $classes[$reload / 4 % @classes]) : ());
     push @memory, $leftovers->memory;
 
     # often the next reload comes before the last is through
@@ -86,7 +93,7 @@ is(join(',', grep { $_ ne 1012 } sort keys %ends), '',
    'each was sent away with 1012');
 
 my $status = $goim->status;
-is(scalar @{$status->{workers}}, 2, 'the slots of old workers are free');
+is(scalar @{$status->{workers}}, $goim->nginx->workers, 'the slots of old workers are free');
 ok(wait_until(30, undef, sub {
     my @files = glob($goim->channel_path . '.[0-9]*.*[0-9]');
     return @files == 1;
@@ -96,7 +103,7 @@ ok(wait_until(30, undef, sub {
 # clients and what they hold must not be there, as at the start they were not
 
 $_->disconnect for @clients;
-$goim->reload(channel => $sizes[0]);
+$goim->reload(channel => $sizes[0], workers => 2, http => $classes[0]);
 is_deeply([$leftovers->differences(60)], [], 'nothing else is left either');
 
 my $tolerance = Test::Goim->sanitized ? 256 * 1024 : 2048;

@@ -100,6 +100,27 @@ sub up {
 }
 
 
+# A real cluster's topics are these from now on: new ones are made, others get
+# the partitions that they lack.
+sub set_topics {
+    my ($self, %topics) = @_;
+
+    $self->{topics} = { %{$self->{topics}}, %topics };
+
+    return $self->up;
+}
+
+
+# Kills one broker of a real cluster; up() brings it back.
+sub kill_broker {
+    my ($self, $broker) = @_;
+
+    my ($pid) = slurp("$self->{data}/broker-$broker.pid") =~ /(\d+)/
+        or croak("broker $broker has no pid");
+    kill('KILL', $pid) or croak("broker $broker: $!");
+}
+
+
 # Whether one of the scripts ended well.
 sub script {
     my ($self, $name, @args) = @_;
