@@ -7,7 +7,9 @@
 #   make demo KAFKA=host:port REDIS=host:port
 #                           the same with a Kafka and a Redis that are there
 #   make test               sets itself up, builds all, runs all tests
+#   make test-asan          what of it has sanitizers: units, and all behaviours
 #   make test-long          the long runs as well
+#   make soak               an hour of faults; SOAK_MINUTES=10 is its short form
 #   make setup              installs what is missing (Debian 12; root or sudo)
 #   make bench              the module beside a minimal broadcaster, some minutes
 #   make bench-long         the same and more, up to 100,000 clients
@@ -57,7 +59,8 @@ ifndef V
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all bench bench-long clean demo lint setup test test-long test-tools unit-tests nginx-san fuzz
+.PHONY: all bench bench-long clean demo lint setup soak test test-asan test-build \
+	test-long test-tools unit-tests nginx-san fuzz
 
 # the echo has a folder of its own, and is in no package
 ifeq ($(WS_ECHO),1)
@@ -221,15 +224,23 @@ unit-tests: $(UNIT_BIN) $(UNIT_SAN_BIN)
 nginx-san: $(MODULE_SRC)
 	t/tools/build_nginx_san.sh $(B)/nginx-san
 
-test: setup
+test-build: setup
 	$(MAKE) all test-tools unit-tests $(B)/san/goim-job \
 		$(B)/san/goim-logic $(B)/san/t/session_store
 	$(MAKE) WS_ECHO=1
 	$(MAKE) nginx-san
+
+test: test-build
 	t/tools/run_tests.sh
+
+test-asan: test-build
+	GOIM_TEST_ROUNDS=san t/tools/run_tests.sh
 
 test-long: test
 	GOIM_TEST_LONG=1 t/tools/run_tests.sh t/long
+
+soak: test-build
+	GOIM_TEST_ROUNDS=plain t/tools/run_tests.sh t/soak
 
 # writes build/bench.json; docs/performance.md tells how to read it
 bench: all test-tools

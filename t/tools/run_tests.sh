@@ -11,10 +11,12 @@
 # build/test-logs/.
 #
 # Environment: GOIM_TEST_JOBS tests run at the same time (default 4);
-# GOIM_NGINX is the nginx of the first round.
+# GOIM_NGINX is the nginx of the first round; GOIM_TEST_ROUNDS is "plain" or
+# "san" for one of the two alone, which then must be there.
 set -uo pipefail
 
 dir=${1:-t}
+rounds=${GOIM_TEST_ROUNDS:-both}
 kept=build/test-logs
 failed=()
 steps=()
@@ -67,14 +69,18 @@ san_units=(build/san/t/*_test)
 
 if [[ $# == 0 ]]; then
     export CMOCKA_MESSAGE_OUTPUT=TAP
-    step 'unit tests' "${units[@]}"
+    [[ $rounds == san ]] || step 'unit tests' "${units[@]}"
     step 'unit tests with sanitizers' "${san_units[@]}"
 fi
 
-step "$dir with ${GOIM_NGINX:-the nginx of the system}" "$dir"/*.t
+[[ $rounds == san ]] ||
+    step "$dir with ${GOIM_NGINX:-the nginx of the system}" "$dir"/*.t
 
 san=build/nginx-san
-if [[ -x $san/nginx && -f $san/compiled && -x build/san/goim-job &&
+if [[ $rounds == plain ]]; then
+    :
+
+elif [[ -x $san/nginx && -f $san/compiled && -x build/san/goim-job &&
     -x build/san/goim-logic ]]; then
     export GOIM_SAN=1
     export GOIM_NGINX=$PWD/$san/nginx
@@ -82,6 +88,11 @@ if [[ -x $san/nginx && -f $san/compiled && -x build/san/goim-job &&
     export GOIM_JOB=$PWD/build/san/goim-job
     export GOIM_LOGIC=$PWD/build/san/goim-logic
     step "$dir with nginx 1.28 and sanitizers" "$dir"/*.t
+
+elif [[ $rounds == san ]]; then
+    echo
+    echo 'nginx 1.28 with sanitizers is not built'
+    exit 1
 
 else
     echo

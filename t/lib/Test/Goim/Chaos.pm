@@ -48,12 +48,12 @@ sub new {
 
     my $self = bless {
         rooms => [map { "live://$_" } 1 .. 8], faults => [], ends => {},
-        numbers => 0, did => {}, down => {}, stopped => [],
+        numbers => 0, sent => 0, did => {}, down => {}, stopped => [],
         seed => $ENV{GOIM_SEED} || int(rand(1e9)),
     }, $class;
     my $clients = delete $opt{clients} || 100;
-    my $rate = delete $opt{rate} || 50;
 
+    $self->{rate} = delete $opt{rate} || 50;
     srand($self->{seed});
     $self->{http} = delete $opt{http} || 'goim_drain 500ms;';
 
@@ -69,10 +69,19 @@ sub new {
     $self->{jobs}[1]->start(ready => 0);
 
     $self->{clients} = [map { $self->connect_one($_) } 0 .. $clients - 1];
-    $self->{stream} = $goim->stream($self->{rooms}, count => 1e9,
-                                    rate => $rate, size => 30);
+    $self->begin;
 
     return $self;
+}
+
+
+# The stream; again after settle().
+sub begin {
+    my ($self) = @_;
+
+    $self->{stream} = $self->{goim}->stream(
+        $self->{rooms}, first => $self->{sent} + 1, count => 1e9,
+        rate => $self->{rate}, size => 30);
 }
 
 
@@ -287,24 +296,45 @@ sub calm {
         return !$goim->nginx->old_worker_pids });
     $self->wait_for(60, 'the stream to reach all', sub {
         return !grep { !$_->count } @{$self->{clients}} });
+    $self->wait_for(60, 'old generations to go', sub {
+        return $self->generations == 1 });
 
     return $self;
 }
 
 
-# Ends the stream; what was wrong with all that any client got.
+# The files of the channel's generations.
+sub generations {
+    my ($self) = @_;
+
+    my @files = grep { /\.\d+\.\d+$/ }
+        glob($self->{goim}->channel_path . '.*');
+
+    return @files;
+}
+
+
+# Ends the stream where it is; whether all clients have got all of it.
+sub settle {
+    my ($self) = @_;
+
+    my $producer = $self->{goim}->producer;
+
+    $producer->stop_streams;
+    $self->{sent} += $producer->wait_stream($self->{stream}, 120);
+
+    return $self->{goim}->all_reach($self->{sent}, 60, $self->clients);
+}
+
+
+# Ends it for good; what was wrong with all that any client got.
 sub end {
     my ($self) = @_;
 
-    my $goim = $self->{goim};
-
-    $goim->producer->stop_streams;
-    my $sent = $goim->producer->wait_stream($self->{stream}, 120);
     my @clients = $self->clients;
 
-    push @{$self->{faults}}, 'the end does not come'
-        if !$goim->all_reach($sent, 60, @clients);
-    $self->judge($clients[$_], $_, $sent) for 0 .. $#clients;
+    push @{$self->{faults}}, 'the end does not come' if !$self->settle;
+    $self->judge($clients[$_], $_, $self->{sent}) for 0 .. $#clients;
 
     return $self->{faults};
 }
@@ -316,13 +346,18 @@ sub text {
 
     my $did = $self->{did};
 
-    return join(', ', map { "$did->{$_} $_" } sort keys %$did)
-        . ", seed $self->{seed}";
+    return join(', ', (map { "$did->{$_} $_" } sort keys %$did),
+                "seed $self->{seed}");
 }
 
 
-# How many numbers all clients have got.
+# How connections have ended: close codes, eof, reset.
+sub ends { return sort keys %{$_[0]{ends}} }
+
+
+# How many numbers all clients have got, and how many the stream has had.
 sub numbers { return $_[0]{numbers} }
+sub sent { return $_[0]{sent} }
 
 
 1;

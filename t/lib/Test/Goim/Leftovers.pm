@@ -6,6 +6,8 @@ package Test::Goim::Leftovers;
 use strict;
 use warnings;
 
+use List::Util qw(sum0);
+
 use Test::Goim::Loop qw(wait_until);
 use Test::Goim::Util qw(slurp);
 
@@ -15,20 +17,25 @@ use Test::Goim::Util qw(slurp);
 use constant LOOKS => 20;
 
 
+# together => 1: clients are connected, to any workers, of whose descriptors the
+# sum is taken.
 sub new {
-    my ($class, $goim) = @_;
+    my ($class, $goim, %opt) = @_;
 
-    return bless { goim => $goim, at_start => settled($goim) }, $class;
+    my $self = bless { goim => $goim, %opt }, $class;
+    $self->{at_start} = $self->settled;
+
+    return $self;
 }
 
 
 sub settled {
-    my ($goim) = @_;
+    my ($self) = @_;
 
     my ($last, $same, $now) = ('', 0);
 
     wait_until(30, 'nginx to settle', sub {
-        $now = inventory($goim);
+        $now = $self->inventory;
         my $text = join("\n", map { "$_ $now->{$_}" } sort keys %$now);
 
         $same = $text eq $last ? $same + 1 : 0;
@@ -59,8 +66,9 @@ sub descriptors {
 
 
 sub inventory {
-    my ($goim) = @_;
+    my ($self) = @_;
 
+    my $goim = $self->{goim};
     my $nginx = $goim->nginx;
     my %now = (
         'the master\'s descriptors' => descriptors($nginx->pid),
@@ -72,7 +80,8 @@ sub inventory {
 
     # a worker has channels to the others by when they came, not by order
     my @n = map { scalar(() = glob("/proc/$_/fd/*")) } $nginx->worker_pids;
-    $now{'workers\' descriptors'} = join(' ', sort { $a <=> $b } @n);
+    $now{'workers\' descriptors'} = $self->{together}
+        ? sum0(@n) : join(' ', sort { $a <=> $b } @n);
 
     return \%now;
 }
@@ -86,7 +95,7 @@ sub differences {
     my @found;
 
     wait_until($seconds || 30, undef, sub {
-        my $now = inventory($self->{goim});
+        my $now = $self->inventory;
 
         @found = map { "$_:\n$now->{$_}\nwere\n$then->{$_}" }
             grep { $now->{$_} ne $then->{$_} } sort keys %$then;
