@@ -22,7 +22,7 @@ my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 sub new {
     my ($class, %opt) = @_;
 
-    my $self = bless { id => 0 }, $class;
+    my $self = bless { id => 0, dir => $opt{dir} }, $class;
 
     # without a home of its own it writes into the user's
     $self->{process} = Test::Goim::Process->new(
@@ -61,16 +61,16 @@ sub open {
 }
 
 
-# Its helpers end a little later than it does.
+# Its helpers, some with a session of their own, end a little later than it
+# does.
 sub stop {
     my ($self) = @_;
 
-    my $group = $self->{process}->pid;
     my $ended = $self->{process}->stop('CONT', 20);
 
-    wait_until(10, undef, sub {
-        return !grep { $_->[2] == $group && $_->[3] !~ /[ZX]/ }
-            Test::Goim::Process::table();
+    wait_until(20, undef, sub {
+        my %living = Test::Goim::Process->living($self->{dir});
+        return !grep { /chrom/ } values %living;
     });
 
     return $ended;

@@ -224,11 +224,11 @@ sub command_line {
 }
 
 
-# What was started for a folder and still lives, as texts; then kills it.
-sub leftovers {
+# What was started for a folder and still lives: pid => command line.
+sub living {
     my ($class, $dir) = @_;
 
-    my @found;
+    my %found;
 
     for my $row (table()) {
         my ($pid, undef, $group, $state) = @$row;
@@ -245,13 +245,22 @@ sub leftovers {
 
         # one without a command line is ending, its memory given back
         my $line = $ours ? command_line($pid) : '';
-        next if $line eq '';
-
-        push @found, "$pid $line";
-        CORE::kill('KILL', $pid);
+        $found{$pid} = $line if $line ne '';
     }
 
-    return @found;
+    return %found;
+}
+
+
+# The same as texts; then kills it.
+sub leftovers {
+    my ($class, $dir) = @_;
+
+    my %found = $class->living($dir);
+
+    CORE::kill('KILL', keys %found) if %found;
+
+    return map { "$_ $found{$_}" } sort keys %found;
 }
 
 
