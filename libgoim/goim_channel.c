@@ -98,6 +98,14 @@ goim_channel_pipe_name(const char *file, uint32_t slot, char *buf, size_t len)
 
 
 void
+goim_channel_socket_name(const char *file, uint32_t slot, char *buf,
+    size_t len)
+{
+    snprintf(buf, len, "%s.d/%" PRIu32 ".s", file, slot);
+}
+
+
+void
 goim_channel_dir(const char *path, char *dir, size_t len)
 {
     const char  *slash;

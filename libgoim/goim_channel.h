@@ -204,6 +204,13 @@ typedef struct {
     _Atomic uint64_t  pid;        /* for people; says nothing about life */
     _Atomic uint64_t  draining;   /* 1: an nginx worker that shuts down */
 
+    /* between workers, when one takes another's connections over */
+    _Atomic uint64_t  master;     /* the worker's, by number; 0: takes none */
+    _Atomic uint64_t  reload;     /* how many that master had seen */
+    _Atomic uint64_t  takes;      /* 1: it listens at the slot's socket */
+    _Atomic uint64_t  gave_up;    /* offers up to this number count only if
+                                     they have been answered */
+
     _Alignas(64) _Atomic uint64_t  cursors[GOIM_CHANNEL_LANES];
 
     /* meaning: the reader's program; summed over live slots by anybody */
@@ -473,6 +480,10 @@ void goim_channel_file_name(const char *path, uint64_t generation, char *buf,
 
 /* "<file>.d/<slot>": a slot's wake-up pipe. */
 void goim_channel_pipe_name(const char *file, uint32_t slot, char *buf,
+    size_t len);
+
+/* "<file>.d/<slot>.s": a slot's socket, made by its owner. */
+void goim_channel_socket_name(const char *file, uint32_t slot, char *buf,
     size_t len);
 
 

@@ -220,6 +220,9 @@ goim_channel_remove(const char *path, uint64_t generation)
     for (i = 0; i < GOIM_CHANNEL_SLOTS; i++) {
         goim_channel_pipe_name(file, i, name, sizeof(name));
         (void) unlink(name);
+
+        goim_channel_socket_name(file, i, name, sizeof(name));
+        (void) unlink(name);
     }
 
     snprintf(name, sizeof(name), "%s.d", file);

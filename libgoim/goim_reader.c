@@ -111,6 +111,10 @@ goim_reader_init_slot(goim_reader_t *rd)
     goim_reader_clear_board(rd);
 
     atomic_store(&slot->draining, 0);
+    atomic_store(&slot->takes, 0);
+    atomic_store(&slot->gave_up, 0);
+    atomic_store(&slot->master, 0);
+    atomic_store(&slot->reload, 0);
     atomic_store(&slot->pid, getpid());
     atomic_store(&slot->epoch, now);
 }

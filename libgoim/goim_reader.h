@@ -183,5 +183,14 @@ typedef int (*goim_reader_visit_pt)(const goim_record_t *record, void *data);
 GOIM_MUSTCHECK int goim_reader_history(goim_reader_t *rd, uint32_t lane,
     uint64_t hash, goim_str_t room, goim_reader_visit_pt visit, void *data);
 
+/*
+ * The records from a position up to the reader's own, once more, in the order
+ * of the lane; the position moves on with them.  GOIM_OK: at least one;
+ * GOIM_AGAIN: there are no more; GOIM_FULL: as goim_reader_read();
+ * GOIM_INVALID: they are overwritten, or no record begins there.
+ */
+GOIM_MUSTCHECK int goim_reader_replay(goim_reader_t *rd, uint32_t lane,
+    uint64_t *from, goim_reader_batch_t *batch);
+
 
 #endif /* GOIM_READER_H_INCLUDED */
