@@ -13,6 +13,7 @@
 #include <ngx_http.h>
 
 #include "goim_channel.h"
+#include "goim_handover.h"
 #include "goim_packet.h"
 #include "goim_reader.h"
 #include "goim_room_name.h"
@@ -73,6 +74,11 @@ typedef enum {
     NGX_GOIM_SESSION_REPORTS,   /* attempts to deliver one */
     NGX_GOIM_SESSION_FAILED,    /* of them: not answered with 200 */
     NGX_GOIM_SESSION_RESYNCS,   /* times all sessions were reported anew */
+    NGX_GOIM_MOVED_OUT,         /* connections that another worker took */
+    NGX_GOIM_MOVED_IN,          /* connections taken from another worker */
+    NGX_GOIM_HANDOVER_REFUSED,  /* offered, and not taken */
+    NGX_GOIM_HANDOVER_BACK,     /* offered, not answered, and taken back */
+    NGX_GOIM_HANDOVER_DRAINED,  /* let go by goim_drain instead */
     NGX_GOIM_PACED,             /* gauge: broadcasts under way with a pace */
     NGX_GOIM_PACED_HURRIED,     /* broadcasts that lost it, for memory */
 
@@ -170,6 +176,21 @@ typedef struct {
 } ngx_goim_room_class_t;
 
 
+/* In the channel's zone: what a master tells its workers. */
+typedef struct {
+    uint64_t                    master;    /* a number of its own, not 0 */
+    ngx_atomic_t                reload;    /* configurations it has taken on */
+} ngx_goim_shared_t;
+
+
+/* Where a connection can belong to: a "goim" location at an address. */
+typedef struct {
+    struct sockaddr            *sockaddr;
+    socklen_t                   socklen;
+    struct ngx_http_goim_loc_conf_s  *conf;
+} ngx_goim_place_t;
+
+
 typedef struct {
     ngx_str_t                   path;      /* of the channel; empty: none */
     goim_channel_conf_t         channel;
@@ -180,6 +201,12 @@ typedef struct {
     ngx_array_t                 classes;   /* ngx_goim_room_class_t */
     ngx_goim_room_class_t       default_class;
     ngx_msec_t                  drain;
+    ngx_flag_t                  handover;
+    ngx_goim_shared_t          *shared;    /* NULL: under nginx -t */
+    uint64_t                    reload;    /* of shared, when it was taken on */
+    ngx_array_t                 locations; /* ngx_http_goim_loc_conf_t *, those
+                                              with "goim" */
+    ngx_array_t                 places;    /* ngx_goim_place_t */
     off_t                       max_pending;  /* bytes of a worker */
     ngx_str_t                   session_uri;  /* empty: no reports */
     ngx_msec_t                  session_interval;
@@ -204,7 +231,7 @@ typedef struct {
 } ngx_http_goim_srv_conf_t;
 
 
-typedef struct {
+typedef struct ngx_http_goim_loc_conf_s {
     ngx_flag_t                  enabled;   /* "goim" stands in the location */
     ngx_str_t                   auth_uri;  /* empty: off */
     ngx_str_t                   publish_uri;  /* empty: off */
@@ -221,6 +248,8 @@ typedef struct {
     void                      **log_conf;  /* of all modules, that among them;
                                               NULL: no line at the end */
     ngx_http_conf_ctx_t        *server_ctx;  /* of the "goim" location */
+    ngx_http_core_loc_conf_t   *core;      /* likewise */
+    ngx_str_t                   place;     /* its server's and its own name */
 } ngx_http_goim_loc_conf_t;
 
 #define NGX_GOIM_STATUS_JSON        0
@@ -340,6 +369,7 @@ struct ngx_goim_conn_s {
     uint32_t                    index;     /* in ngx_goim_worker.conns */
     uint32_t                    dirty;     /* place in the dirty list + 1 */
     uint32_t                    session;   /* among those to be reported + 1 */
+    uint32_t                    uncounted; /* by limit_conn; 0: counted */
     uint32_t                    opened;    /* bytes of the incomplete frame's
                                               payload that are unmasked, and
                                               checked if they are text */
@@ -369,6 +399,9 @@ struct ngx_goim_conn_s {
                                       until the read event's timer */
     unsigned                    gaps:1;    /* it wants to be told of them */
     unsigned                    told_holes:8;  /* as told, mod 2^8 */
+    unsigned                    moving:1;  /* offered to another worker: until
+                                      that has answered it is left alone */
+    unsigned                    stays:1;   /* it can't be offered (again) */
 };
 
 
@@ -516,6 +549,22 @@ ngx_uint_t ngx_goim_channel_ready(void);
 /* The sweeps are over: reading goes on if it waited for them. */
 void ngx_goim_channel_resume(void);
 
+/* Nothing is read until it is released: positions stay where they are. */
+void ngx_goim_channel_hold(void);
+void ngx_goim_channel_release(void);
+
+/* A turn is to come, if it is not on its way. */
+void ngx_goim_channel_turn_soon(void);
+
+/* How far the lanes are read, at the end of a turn. */
+void ngx_goim_channel_positions(uint64_t *positions);
+
+/* Whether all lanes are read at least so far. */
+ngx_uint_t ngx_goim_channel_is_at(const uint64_t *positions);
+
+/* The channel has a next generation, or can't be read. */
+ngx_uint_t ngx_goim_channel_is_past(void);
+
 
 /* ngx_goim_listen.c: goim's TCP protocol, from accept to request */
 
@@ -529,6 +578,10 @@ ngx_uint_t ngx_goim_listen_is_tcp(ngx_http_request_t *r);
 /* ngx_goim_limit_conn.c */
 
 ngx_int_t ngx_goim_limit_conn_postconfiguration(ngx_conf_t *cf);
+
+/* Counts a connection that another worker has counted before, if the limits
+ * allow. */
+void ngx_goim_limit_conn_count(ngx_goim_conn_t *gc);
 
 
 /* ngx_goim_request.c: requests that no client has sent */
@@ -634,6 +687,10 @@ ngx_int_t ngx_goim_identity_parse(ngx_goim_identity_text_t *text,
 ngx_int_t ngx_goim_identity_eval(ngx_http_request_t *r,
     ngx_goim_identity_conf_t *gic, ngx_goim_identity_t **id);
 
+/* Of a connection from another worker; NULL: no memory. */
+ngx_goim_identity_t *ngx_goim_identity_restore(
+    const goim_handover_conn_t *state, ngx_log_t *log);
+
 ngx_uint_t ngx_goim_identity_accepts(ngx_goim_identity_t *id, int32_t op);
 
 /*
@@ -665,6 +722,18 @@ ngx_int_t ngx_goim_conn_open(ngx_goim_conn_t *gc, ngx_str_t *room);
 
 /* The only place that ends a detached connection; gc is gone. */
 void ngx_goim_conn_close(ngx_goim_conn_t *gc, ngx_goim_reason_e reason);
+
+/* One from another worker, not attached yet: is open here, in the place that
+ * it had there.  NGX_ERROR: no memory; then it is to be moved. */
+ngx_int_t ngx_goim_conn_adopt(ngx_goim_conn_t *gc, ngx_str_t *room,
+    ngx_msec_t silent);
+
+/* It goes on in another worker: frees it here, and nobody is told; gc is
+ * gone. */
+void ngx_goim_conn_moved(ngx_goim_conn_t *gc);
+
+/* goim_drain has begun, or there is one more that it is for. */
+void ngx_goim_conn_drain_begin(void);
 
 /* Says why with a close frame, and closes when the client has answered, or
  * after a time; gc may be gone. */
@@ -837,6 +906,15 @@ void ngx_goim_session_disconnect(ngx_goim_conn_t *gc,
     ngx_goim_reason_e reason);
 void ngx_goim_session_empty_room(ngx_goim_room_t *room);
 
+/* It goes on in another worker, which tells of it. */
+void ngx_goim_session_forget(ngx_goim_conn_t *gc);
+
+/* Connections came from another worker: they and their rooms are told soon. */
+void ngx_goim_session_hurry(void);
+
+/* Connections went to another worker: it is to tell of them first. */
+void ngx_goim_session_wait(void);
+
 /* The worker shuts down, and waits for its last report. */
 void ngx_goim_session_exit(void);
 
@@ -885,6 +963,13 @@ ngx_int_t ngx_goim_send_settle(ngx_goim_conn_t *gc);
 
 /* The queue's messages will not be sent: counts them. */
 void ngx_goim_send_drop(ngx_goim_conn_t *gc);
+
+/* All that is pending goes into the connection's own queue, in its order, and
+ * the cursor to the log's end.  NGX_ERROR: no memory, nothing has changed. */
+ngx_int_t ngx_goim_send_gather(ngx_goim_conn_t *gc);
+
+/* Nothing of the room's log is to be sent any more, and nothing counted. */
+void ngx_goim_send_forget(ngx_goim_conn_t *gc);
 
 /* Sends frames that many connections get, at once if nothing else is
  * pending; what is left is queued, or dropped and counted.  NGX_ERROR: the
@@ -973,6 +1058,9 @@ ngx_int_t ngx_goim_key_init(ngx_log_t *log);
 ngx_goim_conn_t *ngx_goim_key_find(const u_char *key, size_t len);
 void ngx_goim_key_add(ngx_goim_conn_t *gc);
 void ngx_goim_key_remove(ngx_goim_conn_t *gc);
+
+/* Another connection with the key of this one, or NULL. */
+ngx_goim_conn_t *ngx_goim_key_other(ngx_goim_conn_t *gc);
 
 
 /* ngx_goim_frame_log.c */
@@ -1072,6 +1160,10 @@ size_t ngx_goim_fanout_frame_len(const goim_record_t *record,
 u_char *ngx_goim_fanout_frame(u_char *p, const goim_record_t *record,
     ngx_uint_t transport);
 
+/* The next of a record's keys; NULL: there are no more.  *at is 0 at first. */
+const u_char *ngx_goim_fanout_key(const goim_record_t *record, uint32_t *at,
+    size_t *len);
+
 void ngx_goim_fanout_record(const goim_record_t *record);
 
 /* Records before the next one were missed. */
@@ -1169,11 +1261,76 @@ void ngx_goim_pace_end(void);
 void ngx_goim_pace_hurry(void);
 
 
+/* ngx_goim_handover.c: connections to another worker, from one that leaves */
+
+/* The worker shuts down, or a connection was detached since. */
+void ngx_goim_handover_start(void);
+
+/* Whether a connection may still go to another worker: it is not to be let
+ * go. */
+ngx_uint_t ngx_goim_handover_covers(ngx_goim_conn_t *gc);
+
+/* Connections are under way: until they have arrived nothing may end them. */
+ngx_uint_t ngx_goim_handover_is_busy(void);
+
+
+/* ngx_goim_handover_take.c: connections from another worker */
+
+void ngx_goim_handover_listen(ngx_cycle_t *cycle);
+void ngx_goim_handover_unlisten(void);
+
+/* A turn of the channel is over: offers that waited for it. */
+void ngx_goim_handover_look(void);
+
+/* Another worker's socket: an address for it that is short enough.  It holds
+ * while *dir, a descriptor or -1, is open.  NGX_ERROR: there is none. */
+ngx_int_t ngx_goim_handover_address(uint32_t slot, struct sockaddr_un *sun,
+    int *dir);
+
+
+/* ngx_goim_handover_pack.c: a connection as bytes, and back */
+
+ngx_int_t ngx_goim_handover_postconfiguration(ngx_conf_t *cf);
+
+/* Its strings point into gc, the id into a buffer of NGX_GOIM_CONN_MAX. */
+void ngx_goim_handover_pack(ngx_goim_conn_t *gc, goim_handover_conn_t *state,
+    u_char *id);
+
+/*
+ * A connection on that socket: open, a member, with what is pending in its
+ * queue; but neither read nor written.  NULL: it can't be had here, and the
+ * socket is closed.
+ */
+ngx_goim_conn_t *ngx_goim_handover_unpack(const goim_handover_conn_t *state,
+    ngx_socket_t fd);
+
+
+/* ngx_goim_handover_replay.c: what this worker has read already, and they have
+ * not got */
+
+typedef struct {
+    ngx_goim_conn_t            *gc;        /* NULL: not taken */
+    u_char                     *kick;      /* it was kicked: why; NULL: not */
+    size_t                      kick_len;
+    unsigned                    missed:1;  /* no memory for something */
+} ngx_goim_taken_t;
+
+/* NGX_ERROR: it is gone, or there is no memory. */
+ngx_int_t ngx_goim_handover_replay(const uint64_t *positions,
+    ngx_goim_taken_t *taken, ngx_uint_t n);
+
+
 /* ngx_goim_heartbeat.c */
 
 void ngx_goim_heartbeat_init(void);
 ngx_int_t ngx_goim_heartbeat_add(ngx_goim_conn_t *gc, ngx_msec_t timeout);
 void ngx_goim_heartbeat_touch(ngx_goim_conn_t *gc);
+
+/* What is allowed to an open connection, and how long its client has been
+ * silent; added again it keeps about that deadline. */
+ngx_msec_t ngx_goim_heartbeat_allowed(ngx_goim_conn_t *gc);
+ngx_msec_t ngx_goim_heartbeat_silent(ngx_goim_conn_t *gc);
+ngx_int_t ngx_goim_heartbeat_resume(ngx_goim_conn_t *gc, ngx_msec_t silent);
 void ngx_goim_heartbeat_remove(ngx_goim_conn_t *gc);
 
 

@@ -35,6 +35,7 @@ static size_t       ngx_goim_channel_size;
 static size_t       ngx_goim_channel_ahead;  /* bytes read since all sweeps
                                                 were over */
 static ngx_uint_t   ngx_goim_channel_waits;  /* for the sweeps */
+static ngx_uint_t   ngx_goim_channel_held;
 
 
 static ngx_int_t
@@ -377,6 +378,10 @@ ngx_goim_channel_turn_handler(ngx_event_t *ev)
     goim_reader_wake(ngx_goim_worker.reader);
     ngx_goim_query_look();
 
+    if (ngx_goim_channel_held) {
+        return;
+    }
+
     if (!ngx_goim_sweep_pending()) {
         ngx_goim_channel_ahead = 0;
 
@@ -398,6 +403,8 @@ ngx_goim_channel_turn_handler(ngx_event_t *ev)
     {
         ngx_post_event(ev, &ngx_posted_next_events);
     }
+
+    ngx_goim_handover_look();
 }
 
 
@@ -408,6 +415,70 @@ ngx_goim_channel_resume(void)
         ngx_goim_channel_waits = 0;
         ngx_post_event(&ngx_goim_channel_turn_event, &ngx_posted_next_events);
     }
+}
+
+
+void
+ngx_goim_channel_hold(void)
+{
+    ngx_goim_channel_held = 1;
+}
+
+
+void
+ngx_goim_channel_release(void)
+{
+    if (ngx_goim_channel_held) {
+        ngx_goim_channel_held = 0;
+        ngx_post_event(&ngx_goim_channel_turn_event, &ngx_posted_next_events);
+    }
+}
+
+
+void
+ngx_goim_channel_turn_soon(void)
+{
+    if (!ngx_goim_channel_waits && !ngx_goim_channel_turn_event.posted) {
+        ngx_post_event(&ngx_goim_channel_turn_event, &ngx_posted_next_events);
+    }
+}
+
+
+void
+ngx_goim_channel_positions(uint64_t *positions)
+{
+    uint32_t  i;
+
+    for (i = 0; i < ngx_goim_worker.channel->lanes; i++) {
+        positions[i] = ngx_goim_worker.reader->lanes[i].position;
+    }
+}
+
+
+ngx_uint_t
+ngx_goim_channel_is_at(const uint64_t *positions)
+{
+    uint32_t  i;
+
+    for (i = 0; i < ngx_goim_worker.channel->lanes; i++) {
+        if (ngx_goim_worker.reader->lanes[i].position < positions[i]) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+ngx_uint_t
+ngx_goim_channel_is_past(void)
+{
+    goim_channel_t  *ch;
+
+    ch = ngx_goim_worker.channel;
+
+    return ngx_goim_worker.reader == NULL || ch->broken
+           || atomic_load(&goim_channel_header(ch)->successor) != 0;
 }
 
 

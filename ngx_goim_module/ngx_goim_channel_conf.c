@@ -242,6 +242,34 @@ ngx_goim_channel_tell(ngx_http_goim_main_conf_t *gmcf,
 }
 
 
+/* The zone outlives configurations, and ends with its master. */
+static ngx_int_t
+ngx_goim_channel_share(ngx_http_goim_main_conf_t *gmcf,
+    ngx_http_goim_main_conf_t *old)
+{
+    struct timespec     ts;
+    ngx_goim_shared_t  *shared;
+
+    if (old && old->shared) {
+        gmcf->shared = old->shared;
+        return NGX_OK;
+    }
+
+    shared = ngx_slab_calloc((ngx_slab_pool_t *) gmcf->zone->shm.addr,
+                             sizeof(ngx_goim_shared_t));
+    if (shared == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+
+    shared->master = ((uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec) | 1;
+    gmcf->shared = shared;
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_goim_channel_init_zone(ngx_shm_zone_t *zone, void *data)
 {
@@ -273,5 +301,5 @@ ngx_goim_channel_init_zone(ngx_shm_zone_t *zone, void *data)
 
     ngx_goim_channel_tell(gmcf, data, created, log);
 
-    return NGX_OK;
+    return ngx_test_config ? NGX_OK : ngx_goim_channel_share(gmcf, data);
 }

@@ -258,7 +258,6 @@ ngx_goim_conn_is_member(ngx_goim_conn_t *gc, ngx_str_t *room)
 ngx_int_t
 ngx_goim_conn_open(ngx_goim_conn_t *gc, ngx_str_t *room)
 {
-    ngx_msec_t        heartbeat;
     ngx_goim_conn_t  *old;
 
     old = ngx_goim_key_find(ngx_goim_identity_key(gc->id), gc->id->key_len);
@@ -282,11 +281,11 @@ ngx_goim_conn_open(ngx_goim_conn_t *gc, ngx_str_t *room)
                                   NGX_GOIM_BY_REPLACEMENT);
     }
 
-    heartbeat = gc->id->heartbeat ? gc->id->heartbeat : gc->conf->heartbeat;
-
     ngx_goim_key_add(gc);
 
-    if (ngx_goim_heartbeat_add(gc, heartbeat) != NGX_OK) {
+    if (ngx_goim_heartbeat_add(gc, ngx_goim_heartbeat_allowed(gc))
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -385,6 +384,56 @@ ngx_goim_conn_close(ngx_goim_conn_t *gc, ngx_goim_reason_e reason)
     ngx_goim_memory_let_go(gc);
     ngx_goim_conn_unlist(gc);
     ngx_goim_conn_destroy(gc);
+
+    ngx_http_close_connection(c);
+}
+
+
+ngx_int_t
+ngx_goim_conn_adopt(ngx_goim_conn_t *gc, ngx_str_t *room, ngx_msec_t silent)
+{
+    gc->state = NGX_GOIM_STATE_OPEN;
+    gc->gaps = (gc->id->features & NGX_GOIM_FEATURE_GAP) != 0;
+
+    if (ngx_goim_conn_list(gc) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_goim_key_add(gc);
+
+    if (ngx_goim_heartbeat_resume(gc, silent) != NGX_OK
+        || (room->len && ngx_goim_room_join(gc, room) != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_goim_session_connect(gc);
+    ngx_goim_session_hurry();
+
+    return NGX_OK;
+}
+
+
+void
+ngx_goim_conn_moved(ngx_goim_conn_t *gc)
+{
+    ngx_connection_t  *c;
+
+    c = gc->connection;
+
+    ngx_goim_send_forget(gc);
+    ngx_goim_session_forget(gc);
+
+    ngx_goim_room_leave(gc);
+    ngx_goim_key_remove(gc);
+    ngx_goim_heartbeat_remove(gc);
+    ngx_goim_fanout_clean(gc);
+
+    ngx_goim_memory_let_go(gc);
+    ngx_goim_conn_unlist(gc);
+    ngx_goim_conn_destroy(gc);
+
+    /* of the client's connection this is one of two ends here */
 
     ngx_http_close_connection(c);
 }
@@ -575,6 +624,10 @@ ngx_goim_conn_flush(ngx_goim_conn_t *gc)
 {
     off_t  sent;
 
+    if (gc->moving) {
+        return NGX_OK;
+    }
+
     sent = gc->connection->sent;
 
     switch (ngx_goim_send_flush(gc)) {
@@ -742,6 +795,13 @@ ngx_goim_conn_read_handler(ngx_event_t *rev)
     c = rev->data;
     gc = c->data;
 
+    if (gc->moving) {
+
+        /* worker_shutdown_timeout: c->close tells when it comes back */
+
+        return;
+    }
+
     if (c->close) {
         ngx_goim_conn_shutdown(gc);
         return;
@@ -779,6 +839,13 @@ ngx_goim_conn_write_handler(ngx_event_t *wev)
 /* The end of a worker */
 
 void
+ngx_goim_conn_drain_begin(void)
+{
+    ngx_goim_conn_drain_end = ngx_current_msec + ngx_goim_worker.conf->drain;
+}
+
+
+void
 ngx_goim_conn_drain(void)
 {
     ngx_event_t  *ev;
@@ -787,8 +854,9 @@ ngx_goim_conn_drain(void)
 
     if (!ngx_goim_worker.exiting) {
         ngx_goim_worker.exiting = 1;
-        ngx_goim_conn_drain_end = ngx_current_msec
-                                  + ngx_goim_worker.conf->drain;
+
+        ngx_goim_conn_drain_begin();
+        ngx_goim_handover_unlisten();
 
         atomic_store(&ngx_goim_worker.reader->slot->draining, 1);
 
@@ -806,6 +874,7 @@ ngx_goim_conn_drain(void)
         ngx_add_timer(ev, NGX_GOIM_CONN_DRAIN);
     }
 
+    ngx_goim_handover_start();
     ngx_goim_session_exit();
 }
 
@@ -836,6 +905,13 @@ ngx_goim_conn_drain_share(uint32_t n)
 }
 
 
+static ngx_uint_t
+ngx_goim_conn_may_go(ngx_goim_conn_t *gc)
+{
+    return gc->state == NGX_GOIM_STATE_OPEN && !ngx_goim_handover_covers(gc);
+}
+
+
 static void
 ngx_goim_conn_drain_handler(ngx_event_t *ev)
 {
@@ -845,7 +921,7 @@ ngx_goim_conn_drain_handler(ngx_event_t *ev)
     open = 0;
 
     for (i = 0; i < ngx_goim_worker.nconns; i++) {
-        open += ngx_goim_worker.conns[i]->state == NGX_GOIM_STATE_OPEN;
+        open += ngx_goim_conn_may_go(ngx_goim_worker.conns[i]);
     }
 
     n = ngx_goim_conn_drain_share(open);
@@ -858,7 +934,9 @@ ngx_goim_conn_drain_handler(ngx_event_t *ev)
 
         gc = ngx_goim_worker.conns[i - 1];
 
-        if (gc->state == NGX_GOIM_STATE_OPEN) {
+        if (ngx_goim_conn_may_go(gc)) {
+            ngx_goim_count(NGX_GOIM_HANDOVER_DRAINED,
+                           ngx_goim_worker.conf->handover);
             ngx_goim_conn_say_goodbye(gc, GOIM_WS_CLOSE_RESTART,
                                       NGX_GOIM_BY_SHUTDOWN);
             n--;

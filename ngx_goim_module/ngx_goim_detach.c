@@ -203,10 +203,13 @@ ngx_goim_detach_handler(ngx_event_t *ev)
     r = hs->request;
     gc = hs->conn;
 
-    /* a mirror subrequest, an asynchronous filter, a full socket */
+    /*
+     * a mirror subrequest, an asynchronous filter, a full socket; or its key
+     * may be that of a connection which is under way to another worker
+     */
 
     if (r->main->count != 1 || r->main->blocked || r->buffered || c->buffered
-        || r->postponed || c->data != r)
+        || r->postponed || c->data != r || ngx_goim_handover_is_busy())
     {
         ngx_add_timer(ev, NGX_GOIM_DETACH_RETRY);
         return;

@@ -282,8 +282,8 @@ ngx_goim_fanout_finish_rooms(void)
 
 /* Keys */
 
-/* The next of a record's keys: 16-bit length, bytes. */
-static const u_char *
+/* Each is a 16-bit length and bytes. */
+const u_char *
 ngx_goim_fanout_key(const goim_record_t *record, uint32_t *at, size_t *len)
 {
     uint16_t       n;

@@ -8,6 +8,9 @@
 #include "ngx_goim.h"
 
 
+#define NGX_GOIM_HEARTBEAT_STEPS  16  /* of a timeout that goes on elsewhere */
+
+
 struct ngx_goim_heartbeat_s {
     ngx_goim_heartbeat_t  *next;
     ngx_msec_t             timeout;
@@ -83,10 +86,67 @@ ngx_goim_heartbeat_add(ngx_goim_conn_t *gc, ngx_msec_t timeout)
 }
 
 
+ngx_msec_t
+ngx_goim_heartbeat_allowed(ngx_goim_conn_t *gc)
+{
+    return gc->id->heartbeat ? gc->id->heartbeat : gc->conf->heartbeat;
+}
+
+
+ngx_msec_t
+ngx_goim_heartbeat_silent(ngx_goim_conn_t *gc)
+{
+    ngx_msec_t  allowed, silent;
+
+    allowed = ngx_goim_heartbeat_allowed(gc);
+    silent = ngx_current_msec - gc->heartbeat_last;
+
+    /* in a queue with less time it has been silent for the rest before */
+
+    return allowed > gc->heartbeat->timeout
+           ? silent + allowed - gc->heartbeat->timeout : silent;
+}
+
+
+/*
+ * In the queue of those that have about as much time left, which is one of a
+ * few for each timeout, until its next heartbeat.
+ */
+ngx_int_t
+ngx_goim_heartbeat_resume(ngx_goim_conn_t *gc, ngx_msec_t silent)
+{
+    ngx_msec_t  allowed, left, step;
+
+    allowed = ngx_goim_heartbeat_allowed(gc);
+    step = allowed / NGX_GOIM_HEARTBEAT_STEPS + 1;
+    left = silent < allowed ? allowed - silent : 1;
+    left = (left + step - 1) / step * step;
+
+    return ngx_goim_heartbeat_add(gc, ngx_min(left, allowed));
+}
+
+
 void
 ngx_goim_heartbeat_touch(ngx_goim_conn_t *gc)
 {
+    ngx_goim_heartbeat_t  *hb;
+
     gc->heartbeat_last = ngx_current_msec;
+
+    if (gc->heartbeat->timeout != ngx_goim_heartbeat_allowed(gc)) {
+
+        hb = gc->heartbeat;
+        ngx_goim_heartbeat_remove(gc);
+
+        if (ngx_goim_heartbeat_add(gc, ngx_goim_heartbeat_allowed(gc))
+            != NGX_OK)
+        {
+            gc->heartbeat = hb;
+            ngx_queue_insert_tail(&hb->conns, &gc->heartbeat_queue);
+        }
+
+        return;
+    }
 
     ngx_queue_remove(&gc->heartbeat_queue);
     ngx_queue_insert_tail(&gc->heartbeat->conns, &gc->heartbeat_queue);

@@ -309,6 +309,43 @@ ngx_goim_identity_parse(ngx_goim_identity_text_t *text,
 }
 
 
+ngx_goim_identity_t *
+ngx_goim_identity_restore(const goim_handover_conn_t *state, ngx_log_t *log)
+{
+    size_t                size;
+    ngx_goim_identity_t  *id;
+    const goim_str_t     *key, *conn, *accepts;
+
+    key = &state->strings[GOIM_HANDOVER_KEY];
+    conn = &state->strings[GOIM_HANDOVER_ID];
+    accepts = &state->strings[GOIM_HANDOVER_ACCEPTS];
+
+    size = ngx_goim_identity_size(key->len + conn->len);
+
+    id = ngx_alloc(size + accepts->len, log);
+    if (id == NULL) {
+        return NULL;
+    }
+
+    id->mid = state->mid;
+    id->heartbeat = ngx_min(state->heartbeat_ms,
+                            NGX_GOIM_HEARTBEAT_MAX * 1000);
+    id->features = state->features;
+    ngx_str_null(&id->room);
+
+    id->key_len = key->len;
+    id->conn_len = conn->len;
+    ngx_memcpy(ngx_goim_identity_key(id), key->data, key->len);
+    ngx_memcpy(ngx_goim_identity_conn(id), conn->data, conn->len);
+
+    id->accepts = (int32_t *) ((u_char *) id + size);
+    id->naccepts = accepts->len / sizeof(int32_t);
+    ngx_memcpy(id->accepts, accepts->data, accepts->len);
+
+    return id;
+}
+
+
 static ngx_int_t
 ngx_goim_identity_value(ngx_http_request_t *r, ngx_http_complex_value_t *cv,
     ngx_str_t *value)

@@ -57,6 +57,30 @@ ngx_goim_key_find(const u_char *key, size_t len)
 }
 
 
+ngx_goim_conn_t *
+ngx_goim_key_other(ngx_goim_conn_t *gc)
+{
+    size_t            len;
+    u_char           *key;
+    ngx_goim_conn_t  *other;
+
+    key = ngx_goim_identity_key(gc->id);
+    len = gc->id->key_len;
+
+    other = *ngx_goim_key_bucket(ngx_goim_key_buckets, ngx_goim_key_nbuckets,
+                                 key, len);
+
+    while (other
+           && (other == gc || other->id->key_len != len
+               || ngx_memcmp(ngx_goim_identity_key(other->id), key, len) != 0))
+    {
+        other = other->key_next;
+    }
+
+    return other;
+}
+
+
 /* Without memory the buckets stay as they are. */
 static void
 ngx_goim_key_resize(uint32_t n, ngx_log_t *log)

@@ -342,6 +342,189 @@ ngx_goim_send_settle(ngx_goim_conn_t *gc)
 }
 
 
+/* All in one queue */
+
+static ngx_int_t
+ngx_goim_send_gather_bytes(ngx_goim_out_t **out, u_char *data, size_t len)
+{
+    u_char  *p;
+
+    if (len == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_goim_out_reserve(out, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, data, len);
+    (*out)->end += len;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_goim_send_gather_log(ngx_goim_out_t **out, ngx_goim_block_t *b,
+    uint64_t pos, uint64_t end)
+{
+    uint64_t  n;
+
+    while (pos < end) {
+
+        while (pos >= b->start + b->used) {
+            b = b->next;
+        }
+
+        n = ngx_min(end, b->start + b->used) - pos;
+
+        if (ngx_goim_send_gather_bytes(out, b->data + (pos - b->start), n)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        pos += n;
+    }
+
+    return NGX_OK;
+}
+
+
+/* The log from a position to its end, with notices of what is missing. */
+static ngx_int_t
+ngx_goim_send_gather_rest(ngx_goim_conn_t *gc, ngx_goim_out_t **out,
+    ngx_goim_block_t *b, uint64_t pos)
+{
+    u_char           notice[NGX_GOIM_GAP_NOTICE];
+    size_t           len;
+    uint64_t         end;
+    ngx_goim_gap_t   gap;
+    ngx_goim_log_t  *log;
+
+    log = ngx_goim_conn_log(gc);
+
+    for ( ;; ) {
+        end = log->end;
+
+        if (ngx_goim_gap_untold(gc)) {
+            gap = *ngx_goim_log_gap(log, b, pos);
+            len = ngx_goim_gap_notice(gc, &gap, notice);
+
+            if (ngx_goim_send_gather_bytes(out, notice, len) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            if (len) {
+                ngx_goim_gap_told(gc, &gap);
+            }
+
+            end = ngx_goim_log_gap_end(log, b, pos);
+        }
+
+        if (pos == end) {
+            return NGX_OK;
+        }
+
+        if (ngx_goim_send_gather_log(out, b, pos, end) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        pos = end;
+    }
+}
+
+
+/* What the new queue holds, in place of the old one. */
+static void
+ngx_goim_send_gathered(ngx_goim_conn_t *gc, ngx_goim_out_t *out)
+{
+    uint32_t         messages;
+    ngx_goim_out_t  *old;
+
+    old = gc->out;
+    messages = ngx_goim_conn_log(gc)->messages - gc->seen;
+
+    out->messages = messages;
+    out->saved = out->end;
+    out->saved_class = gc->room->class;
+    out->saved_messages = messages;
+
+    if (old) {
+        out->messages += old->messages;
+
+        if (old->saved_messages == 0 || old->saved_class == out->saved_class) {
+            out->saved_messages += old->saved_messages;
+        }
+
+        ngx_goim_out_free(&gc->out);
+    }
+
+    gc->out = out;
+}
+
+
+ngx_int_t
+ngx_goim_send_gather(ngx_goim_conn_t *gc)
+{
+    uint32_t           told;
+    ngx_uint_t         told_holes;
+    ngx_goim_out_t    *out;
+    ngx_goim_block_t  *b;
+
+    b = NULL;
+    out = NULL;
+    told = gc->told;
+    told_holes = gc->told_holes;
+
+    if (ngx_goim_send_log_pending(gc)) {
+        b = ngx_goim_send_block(gc);
+        ngx_goim_send_delivered(gc, ngx_goim_log_messages(b, gc->pos));
+
+    } else if (gc->room == NULL || !ngx_goim_gap_untold(gc)) {
+        return NGX_OK;
+    }
+
+    if (ngx_goim_send_gather_log(&out, b, gc->pos, gc->pos + gc->due)
+        != NGX_OK
+        || (gc->out
+            && ngx_goim_send_gather_bytes(&out, gc->out->data + gc->out->start,
+                                          gc->out->end - gc->out->start)
+               != NGX_OK)
+        || ngx_goim_send_gather_rest(gc, &out, b, gc->pos + gc->due)
+           != NGX_OK)
+    {
+        ngx_goim_out_free(&out);
+        gc->told = told;
+        gc->told_holes = told_holes;
+
+        return NGX_ERROR;
+    }
+
+    if (out) {
+        ngx_goim_send_gathered(gc, out);
+    }
+
+    ngx_goim_send_forget(gc);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_goim_send_forget(ngx_goim_conn_t *gc)
+{
+    if (gc->room) {
+        gc->pos = ngx_goim_conn_log(gc)->end;
+        gc->seen = ngx_goim_conn_log(gc)->messages;
+        gc->due = 0;
+
+        ngx_goim_send_lag(gc, NULL);
+    }
+}
+
+
 /* After bytes went out, or none could: where the cursor stands. */
 static ngx_int_t
 ngx_goim_send_settle_log(ngx_goim_conn_t *gc, ngx_goim_block_t *b)

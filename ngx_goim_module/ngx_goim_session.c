@@ -22,6 +22,9 @@
 #define NGX_GOIM_SESSION_DELAY   30000 /* ms between attempts at most */
 #define NGX_GOIM_SESSION_LAST    3     /* attempts of a worker that exits */
 #define NGX_GOIM_SESSION_CUT     1000  /* ms for the very last one */
+#define NGX_GOIM_SESSION_HURRY   20    /* ms until what came is reported */
+#define NGX_GOIM_SESSION_QUIET   500   /* ms, and an interval, that others get
+                                          to tell of what went to them */
 
 
 typedef struct {
@@ -49,6 +52,9 @@ typedef struct {
     uint64_t             renew_rest;  /* of a connection, in ms of the round */
     uint32_t             bucket;    /* of rooms: the next one */
 
+    uint32_t             hurried;   /* buckets of rooms to be reported at
+                                       once */
+    ngx_msec_t           quiet;     /* no report before; 0: no matter */
     ngx_msec_t           reported;  /* when the last report was made */
     ngx_uint_t           failures;  /* in a row */
 } ngx_goim_session_t;
@@ -313,6 +319,44 @@ ngx_goim_session_disconnect(ngx_goim_conn_t *gc, ngx_goim_reason_e reason)
 
 
 void
+ngx_goim_session_forget(ngx_goim_conn_t *gc)
+{
+    if (gc->session) {
+        ngx_goim_session.conns[gc->session - 1] = NULL;
+        gc->session = 0;
+    }
+}
+
+
+void
+ngx_goim_session_hurry(void)
+{
+    ngx_goim_session_t  *gs;
+
+    if (ngx_goim_session_is_off()) {
+        return;
+    }
+
+    gs = &ngx_goim_session;
+
+    if (gs->hurried == 0 && gs->uplink == NULL && gs->failures == 0) {
+        ngx_goim_session_arm(NGX_GOIM_SESSION_HURRY);
+    }
+
+    gs->hurried = ngx_goim_room_table_size();
+}
+
+
+void
+ngx_goim_session_wait(void)
+{
+    ngx_goim_session.quiet = ngx_current_msec + NGX_GOIM_SESSION_QUIET
+                             + ngx_goim_worker.conf->session_interval;
+    ngx_goim_session.quiet |= 1;
+}
+
+
+void
 ngx_goim_session_empty_room(ngx_goim_room_t *room)
 {
     u_char  *p, line[NGX_GOIM_SESSION_LINE];
@@ -454,9 +498,10 @@ ngx_goim_session_add_rooms(ngx_msec_t elapsed)
 
     n = (uint64_t) size * ngx_min(elapsed, NGX_GOIM_SESSION_ROOMS)
         / NGX_GOIM_SESSION_ROOMS + 1;
-    n = ngx_min(n, size);
+    n = ngx_min(ngx_max(n, gs->hurried), size);
 
     while (n-- && !ngx_goim_session_is_full()) {
+        gs->hurried -= gs->hurried != 0;
         gs->bucket = (gs->bucket + 1) & (size - 1);
 
         for (room = ngx_goim_room_bucket(gs->bucket); room; room = room->next)
@@ -635,6 +680,7 @@ static void
 ngx_goim_session_handler(ngx_event_t *ev)
 {
     ngx_msec_t           elapsed;
+    ngx_msec_int_t       left;
     ngx_goim_session_t  *gs;
 
     gs = &ngx_goim_session;
@@ -649,6 +695,17 @@ ngx_goim_session_handler(ngx_event_t *ev)
         }
 
         return;
+    }
+
+    if (gs->quiet && !gs->cut) {
+        left = (ngx_msec_int_t) (gs->quiet - ngx_current_msec);
+
+        if (left > 0) {
+            ngx_goim_session_arm(left);
+            return;
+        }
+
+        gs->quiet = 0;
     }
 
     elapsed = gs->reported ? ngx_current_msec - gs->reported

@@ -90,6 +90,13 @@ static ngx_command_t  ngx_http_goim_commands[] = {
       offsetof(ngx_http_goim_main_conf_t, drain),
       NULL },
 
+    { ngx_string("goim_handover"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_goim_main_conf_t, handover),
+      NULL },
+
     { ngx_string("goim_session"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_goim_session,
@@ -234,7 +241,8 @@ ngx_http_goim_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    if (ngx_goim_access_log_postconfiguration(cf) != NGX_OK
+    if (ngx_goim_handover_postconfiguration(cf) != NGX_OK
+        || ngx_goim_access_log_postconfiguration(cf) != NGX_OK
         || ngx_goim_uplink_postconfiguration(cf) != NGX_OK)
     {
         return NGX_ERROR;
@@ -275,6 +283,13 @@ ngx_http_goim_init_module(ngx_cycle_t *cycle)
 
     if (gmcf && gmcf->path.len) {
         ngx_http_goim_check_drain(cycle, gmcf);
+
+        if (gmcf->shared) {
+
+            /* all of the configuration is taken on: workers follow */
+
+            gmcf->reload = ngx_atomic_fetch_add(&gmcf->shared->reload, 1) + 1;
+        }
     }
 
     if (gmcf && gmcf->tcp) {
@@ -327,6 +342,7 @@ ngx_http_goim_init_process(ngx_cycle_t *cycle)
     ngx_goim_channel_open(cycle);
     ngx_goim_room_class_init(gmcf);
     ngx_goim_session_init();
+    ngx_goim_handover_listen(cycle);
 
     return NGX_OK;
 }
@@ -336,6 +352,7 @@ static void
 ngx_http_goim_exit_process(ngx_cycle_t *cycle)
 {
     if (ngx_goim_worker.conf) {
+        ngx_goim_handover_unlisten();
         ngx_goim_channel_close();
     }
 }
@@ -358,7 +375,18 @@ ngx_http_goim_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    if (ngx_array_init(&gmcf->locations, cf->pool, 4,
+                       sizeof(ngx_http_goim_loc_conf_t *))
+        != NGX_OK
+        || ngx_array_init(&gmcf->places, cf->pool, 4,
+                          sizeof(ngx_goim_place_t))
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
     gmcf->drain = NGX_CONF_UNSET_MSEC;
+    gmcf->handover = NGX_CONF_UNSET;
     gmcf->max_pending = NGX_CONF_UNSET;
 
     ngx_str_set(&gmcf->default_class.pattern, "*");
@@ -402,6 +430,7 @@ ngx_http_goim_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_http_goim_main_conf_t  *gmcf = conf;
 
     ngx_conf_init_msec_value(gmcf->drain, 60000);
+    ngx_conf_init_value(gmcf->handover, 1);
 
     if (gmcf->max_pending == NGX_CONF_UNSET) {
         gmcf->max_pending = 128 * 1024 * 1024;
@@ -591,6 +620,7 @@ ngx_http_goim(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_http_core_loc_conf_t  *clcf;
     ngx_http_core_srv_conf_t  *cscf;
+    ngx_http_goim_loc_conf_t  **lp;
     ngx_http_goim_main_conf_t *gmcf;
 
     if (glcf->enabled != NGX_CONF_UNSET) {
@@ -610,6 +640,14 @@ ngx_http_goim(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_goim_handshake_handler;
+    glcf->core = clcf;
+
+    lp = ngx_array_push(&gmcf->locations);
+    if (lp == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *lp = glcf;
 
     return NGX_CONF_OK;
 }

@@ -1,0 +1,732 @@
+
+/*
+ * Connections from another worker: the socket at which it offers them, and
+ * what becomes of an offer.  Nothing of a connection is read or written before
+ * the answer is sent: until then it may go back.
+ */
+
+
+#include "ngx_goim.h"
+
+
+#define NGX_GOIM_TAKE_BACKLOG  64
+#define NGX_GOIM_TAKE_LATE     1000  /* ms after which its sender may have
+                                        taken an offer back */
+
+
+/* One that offers.  There is one offer at a time. */
+typedef struct {
+    ngx_queue_t            queue;
+    ngx_connection_t      *connection;
+    uint32_t               number;    /* of all offering ones, not 0 */
+
+    goim_handover_head_t   head;
+    u_char                *data;      /* the states; NULL: no offer */
+    size_t                 len;       /* of what is there */
+    ngx_uint_t             nfds;
+    ngx_socket_t           fds[GOIM_HANDOVER_CONNS];
+} ngx_goim_taker_t;
+
+
+/* What one recvmsg() brings. */
+typedef struct {
+    ssize_t                len;
+    ngx_uint_t             nfds;
+    int                    fds[GOIM_HANDOVER_CONNS];
+} ngx_goim_take_message_t;
+
+
+static void ngx_goim_take_accept_handler(ngx_event_t *rev);
+static void ngx_goim_take_read_handler(ngx_event_t *rev);
+static void ngx_goim_take_write_handler(ngx_event_t *wev);
+
+
+static ngx_connection_t  *ngx_goim_take_listening;
+static ngx_queue_t        ngx_goim_takers;
+static uint32_t           ngx_goim_take_number;
+
+static u_char             ngx_goim_take_buf[GOIM_HANDOVER_PACKET];
+
+
+/* Addresses */
+
+ngx_int_t
+ngx_goim_handover_address(uint32_t slot, struct sockaddr_un *sun, int *dir)
+{
+    char  *slash, name[GOIM_CHANNEL_PATH_MAX + 64];
+
+    *dir = -1;
+
+    ngx_memzero(sun, sizeof(struct sockaddr_un));
+    sun->sun_family = AF_UNIX;
+
+    goim_channel_socket_name(ngx_goim_worker.channel->path, slot, name,
+                             sizeof(name));
+
+    if (ngx_strlen(name) < sizeof(sun->sun_path)) {
+        ngx_memcpy(sun->sun_path, name, ngx_strlen(name));
+        return NGX_OK;
+    }
+
+    /* an address is short, a path is not */
+
+    slash = strrchr(name, '/');
+    if (slash == NULL) {
+        return NGX_ERROR;
+    }
+
+    *slash = '\0';
+
+    *dir = open(name, O_PATH|O_DIRECTORY|O_CLOEXEC);
+    if (*dir == -1) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_snprintf((u_char *) sun->sun_path, sizeof(sun->sun_path) - 1,
+                        "/proc/self/fd/%d/%s%Z", *dir, slash + 1);
+
+    return NGX_OK;
+}
+
+
+/* Listening */
+
+static ngx_int_t
+ngx_goim_take_bind(ngx_socket_t fd)
+{
+    int                 dir;
+    ngx_int_t           rc;
+    struct sockaddr_un  sun;
+
+    if (ngx_goim_handover_address(ngx_goim_worker.reader->index, &sun, &dir)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* the slot is ours, so what is there is its last owner's */
+
+    (void) unlink(sun.sun_path);
+
+    rc = bind(fd, (struct sockaddr *) &sun, sizeof(sun)) == -1
+         || chmod(sun.sun_path, ngx_goim_worker.conf->channel.mode) == -1
+         || listen(fd, NGX_GOIM_TAKE_BACKLOG) == -1
+         ? NGX_ERROR : NGX_OK;
+
+    if (dir != -1) {
+        (void) close(dir);
+    }
+
+    return rc;
+}
+
+
+/* A connection of the worker's own, which no shutdown ends. */
+static ngx_connection_t *
+ngx_goim_take_connection(ngx_socket_t fd, ngx_event_handler_pt handler)
+{
+    ngx_connection_t  *c;
+
+    if (ngx_cycle->free_connection_n == 0) {
+        return NULL;
+    }
+
+    c = ngx_get_connection(fd, ngx_cycle->log);
+    if (c == NULL) {
+        return NULL;
+    }
+
+    c->read->channel = 1;
+    c->write->channel = 1;
+    c->read->log = ngx_cycle->log;
+    c->write->log = ngx_cycle->log;
+    c->read->handler = handler;
+    c->write->handler = ngx_goim_take_write_handler;
+
+    if (ngx_add_event(c->read, NGX_READ_EVENT, 0) != NGX_OK) {
+        ngx_free_connection(c);
+        c->fd = (ngx_socket_t) -1;
+        return NULL;
+    }
+
+    return c;
+}
+
+
+void
+ngx_goim_handover_listen(ngx_cycle_t *cycle)
+{
+    ngx_socket_t          fd;
+    goim_channel_slot_t  *slot;
+
+    ngx_queue_init(&ngx_goim_takers);
+
+    if (ngx_goim_worker.reader == NULL || ngx_goim_worker.conf->shared == NULL
+        || !ngx_goim_worker.conf->handover
+        || !(ngx_event_flags & NGX_USE_EPOLL_EVENT))
+    {
+        return;
+    }
+
+    slot = ngx_goim_worker.reader->slot;
+
+    fd = socket(AF_UNIX, SOCK_SEQPACKET|SOCK_NONBLOCK|SOCK_CLOEXEC, 0);
+
+    if (fd == (ngx_socket_t) -1 || ngx_goim_take_bind(fd) != NGX_OK) {
+        goto failed;
+    }
+
+    ngx_goim_take_listening = ngx_goim_take_connection(fd,
+                                                ngx_goim_take_accept_handler);
+    if (ngx_goim_take_listening == NULL) {
+        goto failed;
+    }
+
+    atomic_store(&slot->master, ngx_goim_worker.conf->shared->master);
+    atomic_store(&slot->reload, ngx_goim_worker.conf->reload);
+    atomic_store(&slot->takes, 1);
+
+    return;
+
+failed:
+
+    ngx_log_error(NGX_LOG_ERR, cycle->log, ngx_errno,
+                  "goim handover: can't listen in the channel's folder; this "
+                  "worker takes no connections from those that leave");
+
+    if (fd != (ngx_socket_t) -1) {
+        (void) close(fd);
+    }
+}
+
+
+static void
+ngx_goim_take_close(ngx_connection_t *c)
+{
+    ngx_socket_t  fd;
+
+    fd = c->fd;
+
+    if (c->read->posted) {
+        ngx_delete_posted_event(c->read);
+    }
+
+    if (c->read->active) {
+        ngx_del_event(c->read, NGX_READ_EVENT, 0);
+    }
+
+    ngx_free_connection(c);
+    c->fd = (ngx_socket_t) -1;
+
+    (void) close(fd);
+}
+
+
+static void
+ngx_goim_take_drop(ngx_goim_taker_t *taker)
+{
+    while (taker->nfds) {
+        taker->nfds--;
+
+        if (taker->fds[taker->nfds] != (ngx_socket_t) -1) {
+            (void) close(taker->fds[taker->nfds]);
+        }
+    }
+
+    if (taker->data) {
+        ngx_free(taker->data);
+        taker->data = NULL;
+    }
+}
+
+
+static void
+ngx_goim_taker_end(ngx_goim_taker_t *taker)
+{
+    uint32_t          i;
+    ngx_goim_conn_t  *gc;
+
+    /* it has let go of what was taken: now there is one of each */
+
+    for (i = 0; i < ngx_goim_worker.nconns; i++) {
+        gc = ngx_goim_worker.conns[i];
+
+        if (gc->uncounted == taker->number) {
+            ngx_goim_limit_conn_count(gc);
+        }
+    }
+
+    ngx_goim_take_drop(taker);
+    ngx_goim_take_close(taker->connection);
+    ngx_queue_remove(&taker->queue);
+    ngx_free(taker);
+}
+
+
+void
+ngx_goim_handover_unlisten(void)
+{
+    int                 dir;
+    struct sockaddr_un  sun;
+
+    if (ngx_goim_take_listening == NULL) {
+        return;
+    }
+
+    atomic_store(&ngx_goim_worker.reader->slot->takes, 0);
+
+    if (ngx_goim_handover_address(ngx_goim_worker.reader->index, &sun, &dir)
+        == NGX_OK)
+    {
+        (void) unlink(sun.sun_path);
+
+        if (dir != -1) {
+            (void) close(dir);
+        }
+    }
+
+    ngx_goim_take_close(ngx_goim_take_listening);
+    ngx_goim_take_listening = NULL;
+
+    /* what was not answered goes back */
+
+    while (!ngx_queue_empty(&ngx_goim_takers)) {
+        ngx_goim_taker_end(ngx_queue_data(ngx_queue_head(&ngx_goim_takers),
+                                          ngx_goim_taker_t, queue));
+    }
+}
+
+
+/* Who may come: a worker, which runs as we do. */
+static ngx_uint_t
+ngx_goim_take_is_worker(ngx_socket_t fd)
+{
+    socklen_t     len;
+    struct ucred  cred;
+
+    len = sizeof(cred);
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0
+           && (cred.uid == geteuid() || cred.uid == 0);
+}
+
+
+static void
+ngx_goim_take_accept_handler(ngx_event_t *rev)
+{
+    ngx_socket_t       fd;
+    ngx_goim_taker_t  *taker;
+    ngx_connection_t  *c;
+
+    for ( ;; ) {
+        c = rev->data;
+
+        fd = accept4(c->fd, NULL, NULL, SOCK_NONBLOCK|SOCK_CLOEXEC);
+        if (fd == (ngx_socket_t) -1) {
+            rev->ready = 0;
+            return;
+        }
+
+        taker = NULL;
+        c = NULL;
+
+        if (ngx_goim_take_is_worker(fd)) {
+            taker = ngx_calloc(sizeof(ngx_goim_taker_t), ngx_cycle->log);
+        }
+
+        if (taker) {
+            c = ngx_goim_take_connection(fd, ngx_goim_take_read_handler);
+        }
+
+        if (c == NULL) {
+            if (taker) {
+                ngx_free(taker);
+            }
+
+            (void) close(fd);
+            continue;
+        }
+
+        if (++ngx_goim_take_number == 0) {
+            ngx_goim_take_number = 1;
+        }
+
+        taker->number = ngx_goim_take_number;
+        taker->connection = c;
+        c->data = taker;
+
+        ngx_queue_insert_tail(&ngx_goim_takers, &taker->queue);
+    }
+}
+
+
+/* Offers */
+
+/* All sockets that came are ours to close. */
+static void
+ngx_goim_take_message(ngx_socket_t fd, ngx_goim_take_message_t *m)
+{
+    size_t           n;
+    struct iovec     iov;
+    struct msghdr    msg;
+    struct cmsghdr  *cmsg;
+
+    union {
+        struct cmsghdr  cm;
+        char            space[CMSG_SPACE(sizeof(int) * GOIM_HANDOVER_CONNS)];
+    } control;
+
+    ngx_memzero(&msg, sizeof(struct msghdr));
+
+    iov.iov_base = ngx_goim_take_buf;
+    iov.iov_len = sizeof(ngx_goim_take_buf);
+    msg.msg_iov = &iov;
+    msg.msg_iovlen = 1;
+    msg.msg_control = &control;
+    msg.msg_controllen = sizeof(control);
+
+    m->nfds = 0;
+    m->len = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+
+    if (m->len <= 0) {
+        return;
+    }
+
+    for (cmsg = CMSG_FIRSTHDR(&msg); cmsg; cmsg = CMSG_NXTHDR(&msg, cmsg)) {
+
+        if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) {
+            continue;
+        }
+
+        n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        n = ngx_min(n, (size_t) GOIM_HANDOVER_CONNS - m->nfds);
+
+        ngx_memcpy(m->fds + m->nfds, CMSG_DATA(cmsg), n * sizeof(int));
+        m->nfds += n;
+    }
+
+    if (msg.msg_flags & MSG_TRUNC) {
+        m->len = 0;
+    }
+}
+
+
+/* NGX_ERROR: it is no part of an offer. */
+static ngx_int_t
+ngx_goim_take_part(ngx_goim_taker_t *taker, ngx_goim_take_message_t *m)
+{
+    size_t                len;
+    goim_handover_head_t  head;
+
+    if (goim_handover_head(&head, ngx_goim_take_buf, m->len) != GOIM_OK) {
+        return NGX_ERROR;
+    }
+
+    len = m->len - sizeof(head);
+
+    if (head.kind == GOIM_HANDOVER_OFFER) {
+
+        if (taker->data || head.total == 0) {
+            return NGX_ERROR;
+        }
+
+        taker->data = ngx_alloc(head.total, ngx_cycle->log);
+        if (taker->data == NULL) {
+            return NGX_ERROR;
+        }
+
+        taker->head = head;
+        taker->len = 0;
+
+    } else if (head.kind != GOIM_HANDOVER_MORE || taker->data == NULL
+               || head.number != taker->head.number || m->nfds)
+    {
+        return NGX_ERROR;
+    }
+
+    if (len > taker->head.total - taker->len) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(taker->data + taker->len, ngx_goim_take_buf + sizeof(head),
+               len);
+    taker->len += len;
+
+    return NGX_OK;
+}
+
+
+/* NGX_OK: something came; NGX_AGAIN: nothing yet; NGX_ERROR: it has ended. */
+static ngx_int_t
+ngx_goim_take_read(ngx_goim_taker_t *taker)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               i;
+    ngx_goim_take_message_t  m;
+
+    ngx_goim_take_message(taker->connection->fd, &m);
+
+    if (m.len == -1 && (ngx_errno == NGX_EAGAIN || ngx_errno == NGX_EINTR)) {
+        return NGX_AGAIN;
+    }
+
+    rc = m.len > 0 ? ngx_goim_take_part(taker, &m) : NGX_ERROR;
+
+    if (rc == NGX_OK) {
+
+        for (i = 0; i < m.nfds; i++) {
+            taker->fds[taker->nfds++] = m.fds[i];
+        }
+
+        return NGX_OK;
+    }
+
+    for (i = 0; m.len > 0 && i < m.nfds; i++) {
+        (void) close(m.fds[i]);
+    }
+
+    return NGX_ERROR;
+}
+
+
+/* What is wrong with an offer as a whole; the sender keeps it. */
+static ngx_uint_t
+ngx_goim_take_is_ours(goim_handover_head_t *head)
+{
+    return head->lanes == ngx_goim_worker.channel->lanes
+           && head->server_len == ngx_goim_worker.conf->server_id.len
+           && ngx_memcmp(head->server, ngx_goim_worker.conf->server_id.data,
+                         head->server_len)
+              == 0
+           && !ngx_goim_worker.exiting && ngx_goim_channel_ready();
+}
+
+
+/* Makes connections of an offer's states, as far as they can be had. */
+static void
+ngx_goim_take_unpack(ngx_goim_taker_t *taker, ngx_goim_taken_t *taken)
+{
+    size_t                 at, used;
+    ngx_uint_t             i;
+    goim_handover_conn_t   state;
+
+    at = 0;
+
+    for (i = 0; i < taker->head.conns && i < taker->nfds; i++) {
+
+        if (goim_handover_decode(&state, taker->data + at, taker->len - at,
+                                 &used)
+            != GOIM_OK)
+        {
+            return;
+        }
+
+        taken[i].gc = ngx_goim_handover_unpack(&state, taker->fds[i]);
+        taker->fds[i] = (ngx_socket_t) -1;
+
+        at += used;
+    }
+}
+
+
+static void
+ngx_goim_take_undo(ngx_goim_taken_t *taken)
+{
+    if (taken->gc) {
+        ngx_goim_conn_moved(taken->gc);
+        taken->gc = NULL;
+    }
+
+    if (taken->kick) {
+        ngx_free(taken->kick);
+        taken->kick = NULL;
+    }
+}
+
+
+/*
+ * The answer did not arrive: either the sender has taken the offer back, which
+ * it says in its slot before it closes, or it is dead, and all of its
+ * connections with it but for these.
+ */
+static ngx_uint_t
+ngx_goim_take_is_back(goim_handover_head_t *head)
+{
+    goim_channel_slot_t  *slot;
+
+    slot = &ngx_goim_worker.channel->slots->slot[head->slot];
+
+    if (atomic_load(&slot->epoch) == head->epoch) {
+        return atomic_load(&slot->gave_up) >= head->number;
+    }
+
+    return ngx_current_msec - head->sent_ms >= NGX_GOIM_TAKE_LATE;
+}
+
+
+/* From here on it is one of ours. */
+static void
+ngx_goim_take_begin(ngx_goim_taken_t *taken)
+{
+    ngx_goim_conn_t   *gc, *other;
+    ngx_connection_t  *c;
+
+    gc = taken->gc;
+    c = gc->connection;
+
+    ngx_goim_count(NGX_GOIM_MOVED_IN, 1);
+
+    if (ngx_add_conn(c) != NGX_OK) {
+        ngx_goim_conn_close(gc, NGX_GOIM_BY_ERROR);
+        return;
+    }
+
+    ngx_post_event(c->read, &ngx_posted_events);
+
+    other = ngx_goim_key_other(gc);
+
+    if (taken->kick) {
+        ngx_goim_conn_kick(gc, taken->kick, taken->kick_len);
+
+    } else if (other) {
+
+        /* the client came again meanwhile, to us */
+
+        ngx_goim_conn_say_goodbye(
+            (ngx_msec_int_t) (c->start_time - other->connection->start_time)
+            < 0 ? gc : other, GOIM_WS_CLOSE_POLICY, NGX_GOIM_BY_REPLACEMENT);
+    }
+}
+
+
+static void
+ngx_goim_take_answer(ngx_goim_taker_t *taker)
+{
+    ngx_uint_t             i, n;
+    ngx_goim_taken_t       taken[GOIM_HANDOVER_CONNS];
+    goim_handover_head_t  *head;
+
+    n = taker->head.conns;
+    head = &taker->head;
+
+    ngx_memzero(taken, sizeof(taken));
+    ngx_memzero(head->taken, sizeof(head->taken));
+
+    if (ngx_goim_take_is_ours(head)) {
+        ngx_goim_take_unpack(taker, taken);
+
+        if (ngx_goim_handover_replay(head->positions, taken, n) != NGX_OK) {
+            for (i = 0; i < n; i++) {
+                ngx_goim_take_undo(&taken[i]);
+            }
+        }
+    }
+
+    for (i = 0; i < n; i++) {
+
+        if (taken[i].missed) {
+            ngx_goim_take_undo(&taken[i]);
+        }
+
+        if (taken[i].gc) {
+            taken[i].gc->uncounted = taker->number;
+            head->taken[i / 8] |= 1 << (i % 8);
+        }
+    }
+
+    ngx_goim_take_drop(taker);
+
+    head->kind = GOIM_HANDOVER_ANSWER;
+
+    if (send(taker->connection->fd, head, sizeof(*head), MSG_NOSIGNAL)
+        != (ssize_t) sizeof(*head)
+        && ngx_goim_take_is_back(head))
+    {
+        for (i = 0; i < n; i++) {
+            ngx_goim_take_undo(&taken[i]);
+        }
+    }
+
+    for (i = 0; i < n; i++) {
+        if (taken[i].gc) {
+            ngx_goim_take_begin(&taken[i]);
+        }
+
+        if (taken[i].kick) {
+            ngx_free(taken[i].kick);
+        }
+    }
+}
+
+
+static void
+ngx_goim_take_read_handler(ngx_event_t *rev)
+{
+    ngx_int_t          rc;
+    ngx_goim_taker_t  *taker;
+    ngx_connection_t  *c;
+
+    c = rev->data;
+    taker = c->data;
+
+    for ( ;; ) {
+
+        if (taker->data && taker->len == taker->head.total) {
+
+            if (ngx_goim_take_is_ours(&taker->head)
+                && !ngx_goim_channel_is_at(taker->head.positions))
+            {
+                /* its messages are there, and read in a turn that is to come
+                 * before; ngx_goim_handover_look() */
+
+                ngx_goim_channel_turn_soon();
+                return;
+            }
+
+            ngx_goim_take_answer(taker);
+        }
+
+        rc = ngx_goim_take_read(taker);
+
+        if (rc == NGX_AGAIN) {
+            rev->ready = 0;
+            return;
+        }
+
+        if (rc == NGX_ERROR) {
+            ngx_goim_taker_end(taker);
+            return;
+        }
+    }
+}
+
+
+static void
+ngx_goim_take_write_handler(ngx_event_t *wev)
+{
+    /* void */
+}
+
+
+void
+ngx_goim_handover_look(void)
+{
+    ngx_queue_t       *q, *next;
+    ngx_goim_taker_t  *taker;
+
+    if (ngx_goim_take_listening == NULL) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&ngx_goim_takers);
+         q != ngx_queue_sentinel(&ngx_goim_takers);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        taker = ngx_queue_data(q, ngx_goim_taker_t, queue);
+
+        if (taker->data && taker->len == taker->head.total) {
+            ngx_goim_take_read_handler(taker->connection->read);
+        }
+    }
+}
