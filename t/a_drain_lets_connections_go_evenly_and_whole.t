@@ -13,7 +13,7 @@ use Test::Goim tests => 13;
 
 my $goim = Test::Goim->new(
     workers => 1, http => <<'HTTP', listen => 'sndbuf=64k',
-goim_drain 4s;
+goim_handover off; goim_drain 4s;
     goim_room live://* { backlog 64m; }
 HTTP
     servers => <<'SERVERS')->start;

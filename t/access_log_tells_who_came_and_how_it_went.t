@@ -22,7 +22,7 @@ log_format who '$goim_transport $goim_mid $goim_key $goim_room $status';
     map $goim_close_reason $kicked { kick 1; }
     access_log %%DIR%%/who.log who;
     goim_access_log %%DIR%%/end.log end;
-    goim_drain 1s;
+    goim_handover off; goim_drain 1s;
 HTTP
     location => <<'LOCATION',
 goim_access_log %%DIR%%/end.log end;

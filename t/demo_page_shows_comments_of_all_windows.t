@@ -13,7 +13,7 @@ use Test::Goim tests => 36;
 
 my $goim = Test::Goim->new(
     workers => 2, logic => 1, http => <<'HTTP', server => <<'SERVER');
-goim_drain 100ms;
+goim_handover off; goim_drain 100ms;
     client_header_timeout 2s;
     types { text/html html; text/javascript js; text/css css; }
 HTTP

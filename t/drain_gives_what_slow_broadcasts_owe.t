@@ -10,7 +10,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Goim tests => 5;
 
-my $goim = Test::Goim->new(workers => 1, http => 'goim_drain 1s;',
+my $goim = Test::Goim->new(workers => 1, http => 'goim_handover off; goim_drain 1s;',
     servers => <<'SERVERS')->start;
 server {
         listen 127.0.0.1:%%PORT_tcp%%;

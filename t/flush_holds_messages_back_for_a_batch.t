@@ -16,7 +16,7 @@ goim_room held://* { flush 5s; backlog 1m; }
     goim_room long://* { flush 1m; backlog 8k; }
     goim_room short://* { flush 1ms; }
     goim_room counted://* { flush 1m count 5; }
-    goim_drain 1s;
+    goim_handover off; goim_drain 1s;
 HTTP
 
 

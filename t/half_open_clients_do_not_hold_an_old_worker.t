@@ -16,7 +16,7 @@ use Test::Goim::Packet qw(packet);
 
 my $goim = Test::Goim->new(
     workers => 1, main => 'worker_shutdown_timeout 1s;',
-    http => 'goim_drain 60s;', servers => <<'CONF');
+    http => 'goim_handover off; goim_drain 60s;', servers => <<'CONF');
 server {
     listen 127.0.0.1:%%PORT_plain%%;
     goim_tcp /sub;

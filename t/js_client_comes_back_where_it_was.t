@@ -14,7 +14,7 @@ use Test::Goim tests => 22;
 
 use Test::Goim::Util qw(reserve_ports);
 
-my $goim = Test::Goim->new(workers => 1, http => 'goim_drain 1s;')->start;
+my $goim = Test::Goim->new(workers => 1, http => 'goim_handover off; goim_drain 1s;')->start;
 
 my $client = $goim->js_client(minDelay => 20, maxDelay => 200, token => {
     key => 'k', room_id => 'live://1', accepts => [1000, 1001] });

@@ -17,7 +17,7 @@ use Test::Goim::Util qw(spew);
 my $goim = Test::Goim->new(
     workers => 1, location => 'goim_publish /publish;',
     http => <<'HTTP', server => <<'SERVER');
-goim_drain 100ms;
+goim_handover off; goim_drain 100ms;
     client_header_timeout 2s;
     types { text/html html; text/javascript js; }
 HTTP

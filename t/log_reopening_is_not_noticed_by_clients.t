@@ -18,7 +18,7 @@ my $goim = Test::Goim->new(
 log_format end '$goim_key $goim_close_reason';
     goim_access_log %%DIR%%/end.log end;
     goim_access_log %%DIR%%/buffered.log end buffer=64k;
-    goim_drain 1s;
+    goim_handover off; goim_drain 1s;
 HTTP
     servers => <<'SERVERS')->start;
 server {

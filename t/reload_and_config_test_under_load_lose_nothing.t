@@ -13,7 +13,7 @@ use Test::Goim tests => 9;
 
 use Time::HiRes qw(time);
 
-my $goim = Test::Goim->new(workers => 2, http => 'goim_drain 2s;')->start;
+my $goim = Test::Goim->new(workers => 2, http => 'goim_handover off; goim_drain 2s;')->start;
 my $member = { numbers => 1, token => { room_id => 'live://1' } };
 my @clients = $goim->connect_many(60, $member);
 

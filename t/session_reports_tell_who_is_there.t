@@ -13,7 +13,7 @@ use Test::Goim tests => 32;
 
 my $session = 'goim_session /session interval=100ms';
 
-my $goim = Test::Goim->new(workers => 1, http => "$session; goim_drain 1s;",
+my $goim = Test::Goim->new(workers => 1, http => "$session; goim_handover off; goim_drain 1s;",
                            server => <<'SERVER', servers => '%%TCP_SERVER%%')->start;
 location = /session { internal; proxy_pass http://127.0.0.1:%%AUTH%%; }
 SERVER
@@ -128,7 +128,7 @@ ok(told('session 1 comet-1 \d+ \d+ complete 3', $from),
 
 # renewals
 
-$goim->reload(http => "$session renew=500ms; goim_drain 1s;");
+$goim->reload(http => "$session renew=500ms; goim_handover off; goim_drain 1s;");
 is($_->expect_close(30), $_ == $tcp ? 'eof' : 1012, 'reload: a client goes')
     for $ws, $tcp, $during;
 ok(told('disconnect given-id one%20two%25 5 shutdown'), 'which is told');

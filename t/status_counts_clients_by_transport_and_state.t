@@ -13,7 +13,7 @@ use Test::Goim tests => 13;
 
 my $goim = Test::Goim->new(
     workers => 2, listen => 'reuseport', servers => '%%TCP_SERVER%%',
-    http => 'goim_drain 10m;',
+    http => 'goim_handover off; goim_drain 10m;',
     server => 'location = /metrics { goim_status prometheus; }')->start;
 
 my @states = qw(handshaking open draining closing);

@@ -15,7 +15,7 @@ use Test::Goim::Util qw(slurp);
 
 my $goim = Test::Goim->new(
     workers => 2, daemon => 'on',
-    http => 'goim_drain 2s; goim_room live://* { backlog 64m; }')->start;
+    http => 'goim_handover off; goim_drain 2s; goim_room live://* { backlog 64m; }')->start;
 my $nginx = $goim->nginx;
 my $member = { numbers => 1, token => { room_id => 'live://1' } };
 my @old = $goim->connect_many(40, $member);

@@ -39,7 +39,7 @@ my %files = (
 my $goim = Test::Goim->new(
     workers => 2, daemon => 'on', binary => 'nginx',
     module_path => 'module.so',
-    http => 'goim_drain 1s; goim_room live://* { backlog 64m; }');
+    http => 'goim_handover off; goim_drain 1s; goim_room live://* { backlog 64m; }');
 replace('first');
 $goim->start;
 

@@ -12,7 +12,7 @@ use Test::More;
 use Test::Goim tests => 10;
 
 my $goim = Test::Goim->new(workers => 2, daemon => 'on',
-                           http => 'goim_drain 2s;')->start;
+                           http => 'goim_handover off; goim_drain 2s;')->start;
 my $nginx = $goim->nginx;
 my $member = { numbers => 1, token => { room_id => 'live://1' } };
 my $generation = $goim->status->{channel}{generation};

@@ -30,7 +30,7 @@ LOCATIONS
 
 my $goim = Test::Goim->new(
     workers => 1, main => 'worker_shutdown_timeout 1s;', http => <<'HTTP',
-goim_drain 1h;
+goim_handover off; goim_drain 1h;
     goim_publish /nobody;
     goim_session /nobody interval=100ms;
     log_format end '$goim_transport $goim_key $goim_close_reason';
@@ -99,7 +99,7 @@ ok(wait_until(30, undef, sub {
 my ($old) = $goim->worker_pids;
 my @in = (@ws, @tcp, @asking, @slow);
 
-$goim->reload(http => 'goim_drain 1h;');
+$goim->reload(http => 'goim_handover off; goim_drain 1h;');
 $_->resume for @slow;
 
 my %how = (ws => {}, tcp => {});
