@@ -103,7 +103,7 @@ ngx_goim_heartbeat_silent(ngx_goim_conn_t *gc)
 
     /* in a queue with less time it has been silent for the rest before */
 
-    return allowed > gc->heartbeat->timeout
+    return gc->heartbeat && allowed > gc->heartbeat->timeout
            ? silent + allowed - gc->heartbeat->timeout : silent;
 }
 

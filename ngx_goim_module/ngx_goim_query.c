@@ -173,7 +173,7 @@ ngx_goim_query_describe(ngx_goim_conn_t *gc, u_char *buf)
     a.mid = gc->id->mid;
     a.pid = ngx_pid;
     a.pending = gc->out ? gc->out->end - gc->out->start : 0;
-    a.silent = (ngx_current_msec - gc->heartbeat_last) / 1000;
+    a.silent = ngx_goim_heartbeat_silent(gc) / 1000;
     a.age = (ngx_current_msec - gc->connection->start_time) / 1000;
     a.sent = gc->sent;
     a.naccepts = gc->id->naccepts;

@@ -14,7 +14,8 @@ use Test::Goim tests => 5;
 use Test::Goim::Leftovers;
 
 my $goim = Test::Goim->new(workers => 2, http => <<'HTTP',
-goim_drain 300ms;
+goim_handover off;
+    goim_drain 300ms;
     goim_session /session interval=100ms;
     goim_publish /auth;
     goim_access_log %%DIR%%/end.log;
