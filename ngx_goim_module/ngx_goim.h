@@ -203,7 +203,7 @@ typedef struct {
     ngx_msec_t                  drain;
     ngx_flag_t                  handover;
     ngx_goim_shared_t          *shared;    /* NULL: under nginx -t */
-    uint64_t                    reload;    /* of shared, when it was taken on */
+    uint64_t                    reload;    /* shared's when it was taken on */
     ngx_array_t                 locations; /* ngx_http_goim_loc_conf_t *, those
                                               with "goim" */
     ngx_array_t                 places;    /* ngx_goim_place_t */

@@ -176,6 +176,19 @@ ngx_goim_status_print_clients(ngx_goim_page_t *page,
 }
 
 
+/* Why a worker that shuts down has not ended. */
+static const char *
+ngx_goim_status_keeps(goim_channel_slot_t *slot)
+{
+    if (atomic_load(&slot->counters[NGX_GOIM_CONNECTIONS])) {
+        return "connections";
+    }
+
+    return atomic_load(&slot->counters[NGX_GOIM_HANDSHAKING]) ? "handshakes"
+                                                              : "requests";
+}
+
+
 static void
 ngx_goim_status_worker(ngx_goim_page_t *page, goim_channel_t *ch,
     uint32_t slot, uint64_t *total)
@@ -190,6 +203,11 @@ ngx_goim_status_worker(ngx_goim_page_t *page, goim_channel_t *ch,
     ngx_goim_page_print(page, "{\"slot\":%uD,\"pid\":%uL,\"draining\":%uL",
                         slot, atomic_load(&s->pid),
                         atomic_load(&s->draining));
+
+    if (atomic_load(&s->draining)) {
+        ngx_goim_page_print(page, ",\"keeps\":\"%s\"",
+                            ngx_goim_status_keeps(s));
+    }
 
     for (i = 0; i < NGX_GOIM_COUNTERS; i++) {
         value = atomic_load_explicit(&s->counters[i], memory_order_relaxed);
