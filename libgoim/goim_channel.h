@@ -474,6 +474,10 @@ int goim_channel_live_readers(const goim_channel_t *ch);
 uint64_t goim_channel_room_members(const goim_channel_t *ch, uint64_t hash,
     uint32_t except);
 
+/* The same without readers that shut down. */
+uint64_t goim_channel_room_staying(const goim_channel_t *ch, uint64_t hash,
+    uint32_t except);
+
 /* "<path>.<layout>.<generation>": a generation's file. */
 void goim_channel_file_name(const char *path, uint64_t generation, char *buf,
     size_t len);

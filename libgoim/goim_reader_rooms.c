@@ -105,27 +105,48 @@ goim_reader_room_members(const goim_channel_t *ch, uint32_t slot,
 }
 
 
-uint64_t
-goim_channel_room_members(const goim_channel_t *ch, uint64_t hash,
-    uint32_t except)
+/* leaving: of readers that shut down as well. */
+static uint64_t
+goim_reader_room_sum(const goim_channel_t *ch, uint64_t hash, uint32_t except,
+    int leaving)
 {
-    uint32_t  i, used;
-    uint64_t  sum;
+    uint32_t                    i, used;
+    uint64_t                    sum;
+    const goim_channel_slot_t  *slot;
 
     sum = 0;
     used = goim_channel_slots_used(ch);
 
     for (i = 0; i < used && i < GOIM_CHANNEL_ROOM_SLOTS; i++) {
 
+        slot = &ch->slots->slot[i];
+
         /* every reader that lives is in lane 0 */
 
         if (i != except
-            && goim_cursor_state(goim_reader_load(
-                   &ch->slots->slot[i].cursors[0])) != GOIM_CURSOR_FREE)
+            && goim_cursor_state(goim_reader_load(&slot->cursors[0]))
+                   != GOIM_CURSOR_FREE
+            && (leaving || !goim_reader_load(&slot->draining)))
         {
             sum += goim_reader_room_members(ch, i, hash);
         }
     }
 
     return sum;
+}
+
+
+uint64_t
+goim_channel_room_members(const goim_channel_t *ch, uint64_t hash,
+    uint32_t except)
+{
+    return goim_reader_room_sum(ch, hash, except, 1);
+}
+
+
+uint64_t
+goim_channel_room_staying(const goim_channel_t *ch, uint64_t hash,
+    uint32_t except)
+{
+    return goim_reader_room_sum(ch, hash, except, 0);
 }

@@ -1038,6 +1038,10 @@ ngx_int_t ngx_goim_room_join(ngx_goim_conn_t *gc, ngx_str_t *name);
 /* Whether one more member may join; else it is counted.  When several workers
  * let in the last one at once there may be a few too many. */
 ngx_uint_t ngx_goim_room_admits(ngx_str_t *name);
+
+/* The same for a member of a worker that shuts down: its own members are none
+ * yet. */
+ngx_uint_t ngx_goim_room_takes_over(ngx_str_t *name);
 void ngx_goim_room_leave(ngx_goim_conn_t *gc);
 
 /* For a walk: rooms hang on a power of two of buckets, by next. */

@@ -452,7 +452,7 @@ ngx_goim_handover_is_admitted(const goim_handover_conn_t *state,
 
     return class->max_members == 0
            || (state->max_members && state->max_members <= class->max_members)
-           || ngx_goim_room_admits(room);
+           || ngx_goim_room_takes_over(room);
 }
 
 

@@ -225,6 +225,27 @@ ngx_goim_room_online(ngx_goim_room_t *room)
 
 
 ngx_uint_t
+ngx_goim_room_takes_over(ngx_str_t *name)
+{
+    uint64_t                n, hash;
+    ngx_goim_room_t        *room;
+    ngx_goim_room_class_t  *class;
+
+    class = ngx_goim_room_class_find(ngx_goim_worker.conf, name->data,
+                                     name->len);
+
+    hash = goim_room_name_hash(name->data, name->len);
+    room = ngx_goim_room_find(hash, name->data, name->len);
+
+    n = room ? room->nmembers : 0;
+    n += goim_channel_room_staying(ngx_goim_worker.channel, hash,
+                                   ngx_goim_worker.reader->index);
+
+    return class->max_members == 0 || n < class->max_members;
+}
+
+
+ngx_uint_t
 ngx_goim_room_admits(ngx_str_t *name)
 {
     uint64_t                n, hash;
