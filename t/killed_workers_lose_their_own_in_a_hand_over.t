@@ -12,7 +12,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Goim tests => 11;
 
-use Test::Goim::Util qw(slurp);
+use Test::Goim::Handover qw(offer gave_up);
 
 my $goim = Test::Goim->new(workers => 1)->start;
 my $nginx = $goim->nginx;
@@ -21,69 +21,6 @@ my @clients = $goim->connect_many(80, $member);
 
 my $stream = $goim->stream('live://1', count => 1e7, rate => 100);
 ok($goim->all_reach(20, 20, @clients), 'a stream is under way');
-
-
-# Its slot, and one, which is true.
-sub slot_of {
-    my ($pid) = @_;
-
-    return wait_until(10, 'a slot', sub {
-        my ($slot) = map { (readlink($_) || '') =~ m{\.d/(\d+)$} ? ($1 + 1) : () }
-            glob("/proc/$pid/fd/*");
-        return $slot;
-    });
-}
-
-
-# A reload to a number of workers that stand still, all but those that are
-# spared; the old worker goes on only then, and offers its connections. Returns
-# it, and the others.
-sub offer {
-    my ($workers, $spared) = @_;
-
-    my ($old) = $goim->worker_pids;
-
-    CORE::kill('STOP', $old);
-    $nginx->write_conf(workers => $workers);
-    CORE::kill('HUP', $nginx->pid);
-    wait_until(10, 'new workers', sub {
-        return $workers + 1 == $goim->worker_pids;
-    });
-
-    # the first ones behind the old one's slot are asked first
-
-    my %behind = map { $_ => (slot_of($_) - slot_of($old)) % 1024 }
-        $goim->worker_pids;
-    my @new = sort { $behind{$a} <=> $behind{$b} }
-        grep { $_ != $old } $goim->worker_pids;
-    my @still = @new[0 .. $#new - $spared];
-    my %socket = map { slot_of($_) => 1 } @new;
-
-    wait_until(10, 'them to listen', sub {
-        my %there = map { m{/(\d+)\.s$} ? ($1 + 1 => 1) : () }
-            glob("$goim->{shm}/*.d/*.s");
-        return !grep { !$there{$_} } keys %socket;
-    });
-    %socket = map { slot_of($_) => 1 } @still;
-
-    CORE::kill('STOP', @still);
-    CORE::kill('CONT', $old);
-    $nginx->expect_workers;
-
-    # the listening one, and what waits there
-    wait_until(10, 'an offer', sub {
-        my %n;
-        m{/(\d+)\.s$} && $socket{$1 + 1} && $n{$1}++
-            for grep { m{\Q$goim->{shm}\E} }
-                split(/\n/, slurp('/proc/net/unix'));
-        return grep { $_ > 1 } values %n;
-    });
-
-    return ($old, @still);
-}
-
-
-sub gave_up { return () = $goim->error_log =~ /does not answer/g }
 
 
 sub check {
@@ -99,8 +36,8 @@ sub check {
 
 # one of two stands still; what it has been offered is not its own any more
 
-my ($old, $still) = offer(2, 1);
-ok(wait_until(20, undef, sub { gave_up() }), 'one does not answer');
+my ($old, $still) = offer($goim, 2, 1);
+ok(wait_until(20, undef, sub { gave_up($goim) }), 'one does not answer');
 CORE::kill('CONT', $still);
 wait_until(20, 'the old worker to end', sub { !$nginx->old_worker_pids });
 check('it does not take them later');
@@ -110,7 +47,7 @@ check('it does not take them later');
 $goim->reload(workers => 1);
 wait_until(20, 'old workers to end', sub { !$nginx->old_worker_pids });
 
-($old, $still) = offer(2, 1);
+($old, $still) = offer($goim, 2, 1);
 $nginx->allow_alerts("worker process $still exited on signal 9");
 CORE::kill('KILL', $still);
 wait_until(20, 'the old worker to end', sub { !$nginx->old_worker_pids });
@@ -124,10 +61,10 @@ for my $try (1 .. 5) {
     $goim->reload(workers => 1);
     wait_until(20, 'old workers to end', sub { !$nginx->old_worker_pids });
 
-    my $before = gave_up();
-    ($old, $still) = offer(1, 0);
+    my $before = gave_up($goim);
+    ($old, $still) = offer($goim, 1, 0);
     CORE::kill('STOP', $old);
-    my $late = gave_up() > $before;
+    my $late = gave_up($goim) > $before;
 
     if ($late) {
         CORE::kill('CONT', $old, $still);

@@ -23,9 +23,15 @@ for my $room (1 .. 3) {
         map { $goim->connect_tcp(%$member) } 1 .. 20;
 }
 
+# so fast that one worker is always a few messages ahead of the other
+
+my $fast = { numbers => 1, token => { room_id => 'fast://1' } };
+my @fast = ($goim->connect_many(4, $fast), $goim->connect_tcp(%$fast));
+
 my $nobody = $goim->connect_ws->join_room('none://1');
 my @streams = map { $goim->stream("live://$_", count => 1e7, rate => 100) }
     1 .. 3;
+my $rapid = $goim->stream('fast://1', count => 1e7, rate => 2000);
 
 ok($goim->all_reach(50, 20, @clients), 'streams are under way');
 
@@ -42,7 +48,7 @@ for my $workers (3, 1, 4, 2, 2) {
         return !grep { $left{$_} } @old;
     }), "reload $round, to $workers workers: the old ones end");
 
-    is(scalar(grep { $_->is_closed } @clients, $nobody), 0,
+    is(scalar(grep { $_->is_closed } @clients, @fast, $nobody), 0,
        'nobody is disconnected');
 
     my $reached = $clients[0]->last_number + 30;
@@ -62,13 +68,17 @@ for my $r (0 .. 2) {
     push @faults, @{$goim->faults(undef, $count[$r], @{$room[$r]})};
 }
 
+my $last = $goim->producer->wait_stream($rapid);
+$goim->all_reach($last, 30, @fast);
+push @faults, @{$goim->faults(undef, $last, @fast)};
+
 is_deeply(\@faults, [], 'everybody got everything once, and in order');
-is(scalar(grep { $_->is_closed } @clients, $nobody), 0,
+is(scalar(grep { $_->is_closed } @clients, @fast, $nobody), 0,
    'over the same connections as before');
 
 my $total = $goim->status->{total};
-is($total->{connections}, 211, 'which are counted as before');
+is($total->{connections}, 216, 'which are counted as before');
 is($total->{handover_drained} + $total->{handover_refused}, 0,
    'none was let go');
-ok($total->{moved_in} >= 211, 'all of them went over')
+ok($total->{moved_in} >= 216, 'all of them went over')
     or diag(explain($total));

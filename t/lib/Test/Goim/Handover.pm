@@ -1,0 +1,88 @@
+# A hand-over that stands still in its middle: connections have been offered to
+# workers that do nothing until they are told to.
+
+package Test::Goim::Handover;
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+
+use Test::Goim::Loop qw(wait_until);
+use Test::Goim::Util qw(slurp);
+
+our @EXPORT_OK = qw(offer gave_up);
+
+
+# A worker's slot, and one, which is true.
+sub slot_of {
+    my ($pid) = @_;
+
+    return wait_until(10, 'a slot', sub {
+        my ($slot) = map { (readlink($_) || '') =~ m{\.d/(\d+)$} ? ($1 + 1)
+                                                                : () }
+            glob("/proc/$pid/fd/*");
+        return $slot;
+    });
+}
+
+
+# A reload to a number of workers, all of them but $spared stopped; the old one
+# goes on only then, and offers its connections to those first. before => sub:
+# called while all stand still. Returns the old one's pid, and those of the
+# stopped.
+sub offer {
+    my ($goim, $workers, $spared, %opt) = @_;
+
+    my $nginx = $goim->nginx;
+    my ($old) = $goim->worker_pids;
+
+    CORE::kill('STOP', $old);
+    $nginx->write_conf(workers => $workers);
+    CORE::kill('HUP', $nginx->pid);
+    wait_until(10, 'new workers', sub {
+        return $workers + 1 == $goim->worker_pids;
+    });
+
+    # the first ones behind the old one's slot are asked first
+
+    my %behind = map { $_ => (slot_of($_) - slot_of($old)) % 1024 }
+        $goim->worker_pids;
+    my @new = sort { $behind{$a} <=> $behind{$b} }
+        grep { $_ != $old } $goim->worker_pids;
+    my @still = @new[0 .. $#new - $spared];
+    my %socket = map { slot_of($_) => 1 } @new;
+
+    wait_until(10, 'them to listen', sub {
+        my %there = map { m{/(\d+)\.s$} ? ($1 + 1 => 1) : () }
+            glob("$goim->{shm}/*.d/*.s");
+        return !grep { !$there{$_} } keys %socket;
+    });
+    %socket = map { slot_of($_) => 1 } @still;
+
+    CORE::kill('STOP', @still);
+    $opt{before}->() if $opt{before};
+    CORE::kill('CONT', $old);
+
+    # the listening one, and what waits there
+    wait_until(10, 'an offer', sub {
+        my %n;
+        m{/(\d+)\.s$} && $socket{$1 + 1} && $n{$1}++
+            for grep { m{\Q$goim->{shm}\E} }
+                split(/\n/, slurp('/proc/net/unix'));
+        return grep { $_ > 1 } values %n;
+    });
+
+    return ($old, @still);
+}
+
+
+# How often offers were taken back for want of an answer.
+sub gave_up {
+    my ($goim) = @_;
+
+    return scalar(() = $goim->error_log =~ /does not answer/g);
+}
+
+
+1;
