@@ -43,14 +43,15 @@ sub in_the_middle {
     for my $try (1 .. 5) {
         my $late = gave_up($goim);
 
-        my ($old, @still) = offer($goim, 1, 0, before => $before);
+        my ($old, @still) = offer($goim, 2, 1, before => $before);
         $after->() if $after;
         CORE::kill('CONT', @still);
 
         wait_until(20, 'the old worker to end', sub {
-            return !$nginx->old_worker_pids && $goim->worker_pids == 1;
+            return !$nginx->old_worker_pids && $goim->worker_pids == 2;
         });
-        $nginx->expect_workers;
+        $goim->reload(workers => 1);
+        wait_until(20, 'and the others', sub { !$nginx->old_worker_pids });
 
         return $goim->all_reach($next - 1, 20, @clients)
             if gave_up($goim) == $late;
@@ -63,7 +64,14 @@ sub in_the_middle {
 # behind by more than a turn reads; and ahead of it
 
 ok(in_the_middle(sub { numbers(30, 100_000) }), 'who is behind has it first to read');
-ok(in_the_middle(sub { }, sub { numbers(10, 8) }), 'who is ahead gives them what they miss');
+ok(in_the_middle(sub { }, sub {
+    numbers(10, 8);
+
+    # one that does not stand still sees them in the channel
+    wait_until(10, undef, sub {
+        return $goim->status->{lanes}[0]{seq} >= $next;
+    });
+}), 'who is ahead gives them what they miss');
 is_deeply($goim->faults(undef, $next - 1, @clients), [],
           'each went on exactly where it was');
 is(scalar(grep { $_->is_closed } @clients), 0, 'over the same connection');
