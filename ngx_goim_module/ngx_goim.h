@@ -1274,8 +1274,34 @@ void ngx_goim_handover_start(void);
  * go. */
 ngx_uint_t ngx_goim_handover_covers(ngx_goim_conn_t *gc);
 
+/* Whether it can be offered now. */
+ngx_uint_t ngx_goim_handover_is_ready(ngx_goim_conn_t *gc);
+
+/* Somebody might take connections. */
+ngx_uint_t ngx_goim_handover_has_target(void);
+
+/* An offer was answered, and so many were taken; bytes of one have gone; all
+ * of a slice are back or taken. */
+void ngx_goim_handover_answered(uint32_t moved);
+void ngx_goim_handover_moves(void);
+void ngx_goim_handover_slice_done(ngx_uint_t answered);
+
+
+/* ngx_goim_handover_offer.c: the offers of a slice */
+
 /* Connections are under way: until they have arrived nothing may end them. */
 ngx_uint_t ngx_goim_handover_is_busy(void);
+
+ngx_int_t ngx_goim_offer_connect(uint32_t slot);
+
+/* While nothing is read: returns how many offers were made. */
+ngx_uint_t ngx_goim_offer_slice(void);
+
+/* The time for an answer is over. */
+void ngx_goim_offer_give_up(void);
+
+/* Nothing is under way any more. */
+void ngx_goim_offer_end(void);
 
 
 /* ngx_goim_handover_take.c: connections from another worker */
