@@ -17,7 +17,8 @@ my $chaos = Test::Goim::Chaos->new(
     clients => 60, rate => Test::Goim->sanitized ? 20 : 50);
 my $goim = $chaos->goim;
 my %settled = (channel => 'size=64k stall=60s', workers => 2,
-               http => 'goim_drain 500ms; goim_room live://* { backlog 64m; }');
+               http => 'goim_handover off; goim_drain 500ms; '
+                   . 'goim_room live://* { backlog 64m; }');
 
 $chaos->calm(%settled);
 my $leftovers = Test::Goim::Leftovers->new($goim, together => 1);

@@ -20,7 +20,7 @@ srand($seed);
 
 my $reloads = $ENV{GOIM_RELOADS} || 100;
 my @sizes = ('size=64k', 'size=128k lanes=2', 'size=256k');
-my @classes = map { "goim_drain 1s; $_" }
+my @classes = map { "goim_handover off; goim_drain 1s; $_" }
     ('goim_room live://* { backlog 64m; }',
      'goim_room live://1 { backlog 64m; overflow close; } goim_room other://* { backlog 1k; }',
      'goim_room * { backlog 64m; flush 20ms; }');
