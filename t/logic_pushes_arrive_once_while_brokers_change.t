@@ -65,7 +65,7 @@ my $can_real = $real->start_kafka;
 Test::Goim->plan($can_real ? 6 : 3);
 
 my $goim = Test::Goim->new(
-    logic => { kafka => { 'message.timeout.ms' => 1000 } }, workers => 1,
+    logic => { kafka => { 'message.timeout.ms' => 2000 } }, workers => 1,
     brokers => 3,
     http => 'goim_room live://* { backlog 8m; }',
     job => { kafka => { 'reconnect.backoff.ms' => 50,
