@@ -46,6 +46,7 @@ http {
 
     %%goim_http%%
     %%http%%
+    %%ALSO%%
 
     server {
         listen 127.0.0.1:%%PORT%% %%listen%%;
@@ -139,6 +140,7 @@ sub new {
                                  : $opt{auth_port} || 9,
         LOGIC => $opt{logic_port} || 9, PORT => $self->{port},
         USER => $< == 0 ? user_line() : '', TCP_SERVER => $tcp_server,
+        ALSO => $ENV{GOIM_TEST_HTTP} || '',  # of the http block
     };
 
     return $self;

@@ -6,7 +6,9 @@ use strict;
 use warnings;
 
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../lib";
+
+BEGIN { $ENV{GOIM_TEST_HTTP} = 'goim_handover on;' }
 
 use Test::More;
 use Test::Goim tests => 12;
