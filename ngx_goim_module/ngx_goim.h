@@ -608,6 +608,20 @@ ngx_int_t ngx_goim_request_body(ngx_http_request_t *r, const u_char *data,
 ngx_int_t ngx_goim_request_client(ngx_http_request_t *r,
     ngx_uint_t transport);
 
+/* The log context that nginx's accept gives a connection, whose pool it is
+ * in; lines go where those of base do. */
+ngx_int_t ngx_goim_request_set_log(ngx_connection_t *c, ngx_log_t *base,
+    char *action);
+
+/*
+ * A request of a detached connection for handlers of other modules, as long
+ * as hc lives; it is not counted.  NULL: no memory.  Given back, the
+ * connection is gc's again.
+ */
+ngx_http_request_t *ngx_goim_request_borrow(ngx_goim_conn_t *gc,
+    ngx_http_connection_t *hc);
+void ngx_goim_request_return(ngx_http_request_t *r, ngx_goim_conn_t *gc);
+
 
 /* ngx_goim_handshake.c */
 

@@ -159,36 +159,20 @@ void
 ngx_goim_access_log_write(ngx_goim_conn_t *gc)
 {
     ngx_goim_ctx_t             ctx;
-    ngx_connection_t          *c;
     ngx_http_request_t        *r;
     ngx_http_connection_t      hc;
     ngx_http_goim_loc_conf_t  *glcf;
 
-    c = gc->connection;
     glcf = gc->conf;
 
     if (glcf->log_conf == NULL || ngx_goim_access_log_handler == NULL) {
         return;
     }
 
-    ngx_memzero(&hc, sizeof(ngx_http_connection_t));
-    hc.conf_ctx = glcf->server_ctx;
-
-    c->data = &hc;
-
-    r = ngx_http_create_request(c);
+    r = ngx_goim_request_borrow(gc, &hc);
     if (r == NULL) {
-        c->data = gc;
         return;
     }
-
-    /* it is none to be counted */
-
-    c->requests--;
-
-#if (NGX_STAT_STUB)
-    (void) ngx_atomic_fetch_add(ngx_stat_requests, -1);
-#endif
 
     ctx.handshake = NULL;
     ctx.conn = gc;
@@ -200,9 +184,5 @@ ngx_goim_access_log_write(ngx_goim_conn_t *gc)
 
     (void) ngx_goim_access_log_handler(r);
 
-    r->logged = 1;
-    ngx_http_free_request(r, 0);
-
-    c->destroyed = 0;
-    c->data = gc;
+    ngx_goim_request_return(r, gc);
 }

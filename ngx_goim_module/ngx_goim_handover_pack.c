@@ -299,60 +299,6 @@ ngx_goim_handover_has_place(ngx_socket_t fd)
 }
 
 
-static u_char *
-ngx_goim_handover_log_error(ngx_log_t *log, u_char *buf, size_t len)
-{
-    u_char              *p;
-    ngx_http_log_ctx_t  *ctx;
-
-    p = buf;
-    ctx = log->data;
-
-    if (log->action) {
-        p = ngx_snprintf(buf, len, " while %s", log->action);
-        len -= p - buf;
-        buf = p;
-    }
-
-    return ngx_snprintf(buf, len, ", client: %V",
-                        &ctx->connection->addr_text);
-}
-
-
-static ngx_int_t
-ngx_goim_handover_set_log(ngx_connection_t *c, ngx_http_goim_loc_conf_t *glcf)
-{
-    ngx_log_t           *log;
-    ngx_http_log_ctx_t  *ctx;
-
-    log = ngx_palloc(c->pool, sizeof(ngx_log_t));
-    ctx = ngx_palloc(c->pool, sizeof(ngx_http_log_ctx_t));
-
-    if (log == NULL || ctx == NULL) {
-        return NGX_ERROR;
-    }
-
-    ctx->connection = c;
-    ctx->request = NULL;
-    ctx->current_request = NULL;
-
-    *log = c->listening->log;
-    log->connection = c->number;
-    log->handler = ngx_goim_handover_log_error;
-    log->data = ctx;
-    log->action = "serving goim client";
-
-    c->log = log;
-    c->pool->log = log;
-    c->read->log = log;
-    c->write->log = log;
-
-    ngx_set_connection_log(c, glcf->core->error_log);
-
-    return NGX_OK;
-}
-
-
 static ngx_int_t
 ngx_goim_handover_set_addr(ngx_connection_t *c,
     const goim_handover_conn_t *state)
@@ -425,12 +371,14 @@ ngx_goim_handover_connection(const goim_handover_conn_t *state,
     c->read->handler = ngx_goim_conn_read_handler;
     c->write->handler = ngx_goim_conn_write_handler;
 
-    if (ngx_goim_handover_set_log(c, glcf) != NGX_OK
+    if (ngx_goim_request_set_log(c, &ls->log, "serving goim client") != NGX_OK
         || ngx_goim_handover_set_addr(c, state) != NGX_OK)
     {
         ngx_http_close_connection(c);
         return NULL;
     }
+
+    ngx_set_connection_log(c, glcf->core->error_log);
 
     return c;
 }

@@ -59,50 +59,30 @@ void
 ngx_goim_limit_conn_count(ngx_goim_conn_t *gc)
 {
     ngx_pool_t             *pool;
-    ngx_connection_t       *c;
     ngx_http_request_t     *r;
     ngx_http_connection_t   hc;
 
     gc->uncounted = 0;
-    c = gc->connection;
 
     if (ngx_goim_limit_conn_next == NULL || gc->conf->core == NULL) {
         return;
     }
 
-    ngx_memzero(&hc, sizeof(ngx_http_connection_t));
-    hc.conf_ctx = gc->conf->server_ctx;
-
-    c->data = &hc;
-
-    r = ngx_http_create_request(c);
+    r = ngx_goim_request_borrow(gc, &hc);
     if (r == NULL) {
-        c->data = gc;
         return;
     }
-
-    /* it is none to be counted */
-
-    c->requests--;
-
-#if (NGX_STAT_STUB)
-    (void) ngx_atomic_fetch_add(ngx_stat_requests, -1);
-#endif
 
     r->loc_conf = gc->conf->core->loc_conf;
 
     pool = r->pool;
-    r->pool = c->pool;
+    r->pool = gc->connection->pool;
 
     (void) ngx_goim_limit_conn_next(r);
 
     r->pool = pool;
-    r->logged = 1;
-    ngx_http_free_request(r, 0);
 
-    c->destroyed = 0;
-    c->data = gc;
-    c->log->action = "serving goim client";
+    ngx_goim_request_return(r, gc);
 }
 
 

@@ -1,7 +1,8 @@
 
 /*
  * Requests that no client has sent: what nginx's phases look at in a parsed
- * one, header entries, and a body in memory.
+ * one, header entries, and a body in memory; and what their connections have
+ * from nginx otherwise.
  */
 
 
@@ -159,4 +160,112 @@ ngx_goim_request_client(ngx_http_request_t *r, ngx_uint_t transport)
     }
 
     return NGX_OK;
+}
+
+
+/* Of a connection */
+
+static u_char *
+ngx_goim_request_log_error(ngx_log_t *log, u_char *buf, size_t len)
+{
+    u_char              *p;
+    ngx_http_log_ctx_t  *ctx;
+
+    p = buf;
+    ctx = log->data;
+
+    if (log->action) {
+        p = ngx_snprintf(buf, len, " while %s", log->action);
+        len -= p - buf;
+        buf = p;
+    }
+
+    p = ngx_snprintf(buf, len, ", client: %V", &ctx->connection->addr_text);
+    len -= p - buf;
+
+    if (ctx->request) {
+        p = ctx->request->log_handler(ctx->request, ctx->current_request, p,
+                                      len);
+    }
+
+    return p;
+}
+
+
+ngx_int_t
+ngx_goim_request_set_log(ngx_connection_t *c, ngx_log_t *base, char *action)
+{
+    ngx_log_t           *log;
+    ngx_http_log_ctx_t  *ctx;
+
+    log = ngx_palloc(c->pool, sizeof(ngx_log_t));
+    ctx = ngx_palloc(c->pool, sizeof(ngx_http_log_ctx_t));
+
+    if (log == NULL || ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->connection = c;
+    ctx->request = NULL;
+    ctx->current_request = NULL;
+
+    *log = *base;
+    log->connection = c->number;
+    log->handler = ngx_goim_request_log_error;
+    log->data = ctx;
+    log->action = action;
+
+    c->log = log;
+    c->pool->log = log;
+    c->read->log = log;
+    c->write->log = log;
+
+    return NGX_OK;
+}
+
+
+ngx_http_request_t *
+ngx_goim_request_borrow(ngx_goim_conn_t *gc, ngx_http_connection_t *hc)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    c = gc->connection;
+
+    ngx_memzero(hc, sizeof(ngx_http_connection_t));
+    hc->conf_ctx = gc->conf->server_ctx;
+
+    c->data = hc;
+
+    r = ngx_http_create_request(c);
+    if (r == NULL) {
+        c->data = gc;
+        return NULL;
+    }
+
+    /* it is none to be counted */
+
+    c->requests--;
+
+#if (NGX_STAT_STUB)
+    (void) ngx_atomic_fetch_add(ngx_stat_requests, -1);
+#endif
+
+    return r;
+}
+
+
+void
+ngx_goim_request_return(ngx_http_request_t *r, ngx_goim_conn_t *gc)
+{
+    ngx_connection_t  *c;
+
+    c = gc->connection;
+
+    r->logged = 1;
+    ngx_http_free_request(r, 0);
+
+    c->destroyed = 0;
+    c->data = gc;
+    c->log->action = "serving goim client";
 }

@@ -26,8 +26,6 @@ static ngx_chain_t *ngx_goim_uplink_send_chain(ngx_connection_t *c,
     ngx_chain_t *in, off_t limit);
 static void ngx_goim_uplink_cleanup(void *data);
 static void ngx_goim_uplink_done_handler(ngx_event_t *ev);
-static u_char *ngx_goim_uplink_log_error(ngx_log_t *log, u_char *buf,
-    size_t len);
 static ngx_int_t ngx_goim_uplink_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_goim_uplink_access_handler(ngx_http_request_t *r);
 
@@ -214,65 +212,6 @@ ngx_goim_uplink_send_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
     c->sent += size;
 
     return ngx_chain_update_sent(in, size);
-}
-
-
-static u_char *
-ngx_goim_uplink_log_error(ngx_log_t *log, u_char *buf, size_t len)
-{
-    u_char              *p;
-    ngx_http_log_ctx_t  *ctx;
-
-    p = buf;
-    ctx = log->data;
-
-    if (log->action) {
-        p = ngx_snprintf(buf, len, " while %s", log->action);
-        len -= p - buf;
-        buf = p;
-    }
-
-    p = ngx_snprintf(buf, len, ", client: %V", &ctx->connection->addr_text);
-    len -= p - buf;
-
-    if (ctx->request) {
-        p = ctx->request->log_handler(ctx->request, ctx->current_request, p,
-                                      len);
-    }
-
-    return p;
-}
-
-
-static ngx_int_t
-ngx_goim_uplink_set_log(ngx_connection_t *c)
-{
-    ngx_log_t           *log;
-    ngx_http_log_ctx_t  *ctx;
-
-    log = ngx_palloc(c->pool, sizeof(ngx_log_t));
-    ctx = ngx_palloc(c->pool, sizeof(ngx_http_log_ctx_t));
-
-    if (log == NULL || ctx == NULL) {
-        return NGX_ERROR;
-    }
-
-    ctx->connection = c;
-    ctx->request = NULL;
-    ctx->current_request = NULL;
-
-    *log = *ngx_cycle->log;
-    log->connection = c->number;
-    log->handler = ngx_goim_uplink_log_error;
-    log->data = ctx;
-    log->action = "asking logic";
-
-    c->log = log;
-    c->pool->log = log;
-    c->read->log = log;
-    c->write->log = log;
-
-    return NGX_OK;
 }
 
 
@@ -581,7 +520,7 @@ ngx_goim_uplink_start(ngx_goim_uplink_request_t *ur)
 
     ngx_goim_uplink_set_events(c);
 
-    if (ngx_goim_uplink_set_log(c) != NGX_OK
+    if (ngx_goim_request_set_log(c, ngx_cycle->log, "asking logic") != NGX_OK
         || ngx_goim_uplink_fill_connection(c, up, ur) != NGX_OK)
     {
         goto close;
