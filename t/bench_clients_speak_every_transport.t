@@ -18,11 +18,7 @@ my $tls = 'ssl_certificate %%DIR%%/cert.pem;
     ssl_certificate_key %%DIR%%/key.pem;';
 
 my $goim = Test::Goim->new(workers => 1, servers => <<"CONF");
-server {
-    listen 127.0.0.1:%%PORT_tcp%%;
-    goim_tcp /sub;
-    %%locations%%
-}
+%%TCP_SERVER%%
 server {
     listen 127.0.0.1:%%PORT_wss%% ssl;
     $tls

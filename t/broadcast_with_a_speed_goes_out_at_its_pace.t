@@ -11,13 +11,7 @@ use Test::More;
 use Time::HiRes qw(time);
 use Test::Goim tests => 10;
 
-my $goim = Test::Goim->new(workers => 1, servers => <<'SERVERS')->start;
-server {
-        listen 127.0.0.1:%%PORT_tcp%%;
-        goim_tcp /sub;
-        %%locations%%
-    }
-SERVERS
+my $goim = Test::Goim->new(workers => 1, servers => '%%TCP_SERVER%%')->start;
 
 my $n = 60;
 my $speed = 20;

@@ -10,14 +10,9 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Goim tests => 5;
 
-my $goim = Test::Goim->new(workers => 1, http => 'goim_handover off; goim_drain 1s;',
-    servers => <<'SERVERS')->start;
-server {
-        listen 127.0.0.1:%%PORT_tcp%%;
-        goim_tcp /sub;
-        %%locations%%
-    }
-SERVERS
+my $goim = Test::Goim->new(
+    workers => 1, http => 'goim_handover off; goim_drain 1s;',
+    servers => '%%TCP_SERVER%%')->start;
 
 my $token = { accepts => [1000] };
 my @ws = $goim->connect_many(20, { token => $token });

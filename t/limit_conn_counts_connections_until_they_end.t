@@ -16,13 +16,7 @@ use Test::Goim::Packet qw(packet);
 my $goim = Test::Goim->new(workers => 1, http => <<'HTTP',
 limit_conn_zone $binary_remote_addr zone=perip:64k;
 HTTP
-    location => 'limit_conn perip 3;', servers => <<'CONF')->start;
-server {
-    listen 127.0.0.1:%%PORT_tcp%%;
-    goim_tcp /sub;
-    %%locations%%
-}
-CONF
+    location => 'limit_conn perip 3;', servers => '%%TCP_SERVER%%')->start;
 
 my @two = $goim->connect_many(2, { token => { room_id => 'live://1' } });
 my $tcp = tcp();

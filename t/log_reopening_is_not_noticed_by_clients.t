@@ -20,13 +20,7 @@ log_format end '$goim_key $goim_close_reason';
     goim_access_log %%DIR%%/buffered.log end buffer=64k;
     goim_handover off; goim_drain 1s;
 HTTP
-    servers => <<'SERVERS')->start;
-server {
-        listen 127.0.0.1:%%PORT_tcp%%;
-        goim_tcp /sub;
-        %%locations%%
-    }
-SERVERS
+    servers => '%%TCP_SERVER%%')->start;
 
 my $dir = $goim->dir;
 my @logs = qw(error access end buffered);

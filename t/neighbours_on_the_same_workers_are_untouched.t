@@ -47,11 +47,7 @@ MAIN
 keepalive_requests 1000;
         location = /page { return 200 "page $connection_requests\n"; }
 SERVER
-    server {
-        listen 127.0.0.1:%%PORT_tcp%%;
-        goim_tcp /sub;
-        %%locations%%
-    }
+    %%TCP_SERVER%%
     server {
         listen 127.0.0.1:%%PORT_proxied%% proxy_protocol;
         goim_tcp /sub;

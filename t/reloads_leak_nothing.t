@@ -25,11 +25,7 @@ HTTP
 location = /hasty { goim; goim_auth /auth; goim_handshake_timeout 300ms; }
         location = /session { internal; proxy_pass http://127.0.0.1:%%AUTH%%; }
 SERVER
-server {
-        listen 127.0.0.1:%%PORT_tcp%%;
-        goim_tcp /sub;
-        %%locations%%
-    }
+%%TCP_SERVER%%
 SERVERS
 
 my $auth = $goim->auth;

@@ -22,11 +22,7 @@ goim_drain 300ms;
     goim_access_log %%DIR%%/end.log;
 HTTP
     servers => <<'SERVERS')->make_certificate->start;
-server {
-        listen 127.0.0.1:%%PORT_tcp%%;
-        goim_tcp /sub;
-        %%locations%%
-    }
+%%TCP_SERVER%%
 
     server {
         listen 127.0.0.1:%%PORT_tls%% ssl;
