@@ -1013,6 +1013,23 @@ void ngx_goim_memory_free(void *p, size_t size);
 u_char *ngx_goim_out_reserve(ngx_goim_out_t **out, size_t len);
 void ngx_goim_out_free(ngx_goim_out_t **out);
 
+/* NGX_ERROR: no memory.  With no bytes there is a queue all the same. */
+static ngx_inline ngx_int_t
+ngx_goim_out_append(ngx_goim_out_t **out, const u_char *data, size_t len)
+{
+    u_char  *p;
+
+    p = ngx_goim_out_reserve(out, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, data, len);
+    (*out)->end += len;
+
+    return NGX_OK;
+}
+
 /* A connection holds some of it; moved: it has just been sent something. */
 void ngx_goim_memory_hold(ngx_goim_conn_t *gc, ngx_uint_t moved);
 void ngx_goim_memory_let_go(ngx_goim_conn_t *gc);
@@ -1053,9 +1070,10 @@ ngx_int_t ngx_goim_room_join(ngx_goim_conn_t *gc, ngx_str_t *name);
  * let in the last one at once there may be a few too many. */
 ngx_uint_t ngx_goim_room_admits(ngx_str_t *name);
 
-/* The same for a member of a worker that shuts down: its own members are none
- * yet. */
-ngx_uint_t ngx_goim_room_takes_over(ngx_str_t *name);
+/* The same for a member of a worker that shuts down, whose own members are
+ * none yet; the class limits them, and nothing is counted. */
+ngx_uint_t ngx_goim_room_takes_over(ngx_goim_room_class_t *class,
+    ngx_str_t *name);
 void ngx_goim_room_leave(ngx_goim_conn_t *gc);
 
 /* For a walk: rooms hang on a power of two of buckets, by next. */

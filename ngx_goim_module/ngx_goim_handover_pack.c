@@ -400,28 +400,15 @@ ngx_goim_handover_is_admitted(const goim_handover_conn_t *state,
 
     return class->max_members == 0
            || (state->max_members && state->max_members <= class->max_members)
-           || ngx_goim_room_takes_over(room);
+           || ngx_goim_room_takes_over(class, room);
 }
 
 
 static ngx_int_t
 ngx_goim_handover_copy(ngx_goim_out_t **out, const goim_str_t *bytes)
 {
-    u_char  *p;
-
-    if (bytes->len == 0) {
-        return NGX_OK;
-    }
-
-    p = ngx_goim_out_reserve(out, bytes->len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(p, bytes->data, bytes->len);
-    (*out)->end = bytes->len;
-
-    return NGX_OK;
+    return bytes->len ? ngx_goim_out_append(out, bytes->data, bytes->len)
+                      : NGX_OK;
 }
 
 

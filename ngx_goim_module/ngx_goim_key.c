@@ -38,8 +38,8 @@ ngx_goim_key_bucket(ngx_goim_conn_t **buckets, uint32_t n, const u_char *key,
 }
 
 
-ngx_goim_conn_t *
-ngx_goim_key_find(const u_char *key, size_t len)
+static ngx_goim_conn_t *
+ngx_goim_key_search(const u_char *key, size_t len, ngx_goim_conn_t *except)
 {
     ngx_goim_conn_t  *gc;
 
@@ -47,7 +47,7 @@ ngx_goim_key_find(const u_char *key, size_t len)
                               key, len);
 
     while (gc
-           && (gc->id->key_len != len
+           && (gc == except || gc->id->key_len != len
                || ngx_memcmp(ngx_goim_identity_key(gc->id), key, len) != 0))
     {
         gc = gc->key_next;
@@ -58,26 +58,17 @@ ngx_goim_key_find(const u_char *key, size_t len)
 
 
 ngx_goim_conn_t *
+ngx_goim_key_find(const u_char *key, size_t len)
+{
+    return ngx_goim_key_search(key, len, NULL);
+}
+
+
+ngx_goim_conn_t *
 ngx_goim_key_other(ngx_goim_conn_t *gc)
 {
-    size_t            len;
-    u_char           *key;
-    ngx_goim_conn_t  *other;
-
-    key = ngx_goim_identity_key(gc->id);
-    len = gc->id->key_len;
-
-    other = *ngx_goim_key_bucket(ngx_goim_key_buckets, ngx_goim_key_nbuckets,
-                                 key, len);
-
-    while (other
-           && (other == gc || other->id->key_len != len
-               || ngx_memcmp(ngx_goim_identity_key(other->id), key, len) != 0))
-    {
-        other = other->key_next;
-    }
-
-    return other;
+    return ngx_goim_key_search(ngx_goim_identity_key(gc->id),
+                               gc->id->key_len, gc);
 }
 
 

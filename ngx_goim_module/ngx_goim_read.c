@@ -27,21 +27,7 @@ ngx_goim_read_allowed(ngx_goim_conn_t *gc)
 static ngx_int_t
 ngx_goim_read_keep(ngx_goim_conn_t *gc, u_char *data, size_t len)
 {
-    u_char  *p;
-
-    if (len == 0) {
-        return NGX_OK;
-    }
-
-    p = ngx_goim_out_reserve(&gc->in, len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(p, data, len);
-    gc->in->end += len;
-
-    return NGX_OK;
+    return len ? ngx_goim_out_append(&gc->in, data, len) : NGX_OK;
 }
 
 
@@ -149,17 +135,12 @@ static ngx_int_t
 ngx_goim_read_fragment(ngx_goim_conn_t *gc, goim_ws_frame_t *frame,
     u_char *data, ngx_uint_t *code)
 {
-    u_char          *p;
     ngx_int_t        rc;
     ngx_goim_out_t  *message;
 
-    p = ngx_goim_out_reserve(&gc->message, frame->len);
-    if (p == NULL) {
+    if (ngx_goim_out_append(&gc->message, data, frame->len) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    ngx_memcpy(p, data, frame->len);
-    gc->message->end += frame->len;
 
     if (!frame->fin) {
         return NGX_OK;

@@ -224,24 +224,30 @@ ngx_goim_room_online(ngx_goim_room_t *room)
 }
 
 
-ngx_uint_t
-ngx_goim_room_takes_over(ngx_str_t *name)
+/* The members that this worker has. */
+static uint64_t
+ngx_goim_room_members(uint64_t hash, ngx_str_t *name)
 {
-    uint64_t                n, hash;
-    ngx_goim_room_t        *room;
-    ngx_goim_room_class_t  *class;
+    ngx_goim_room_t  *room;
 
-    class = ngx_goim_room_class_find(ngx_goim_worker.conf, name->data,
-                                     name->len);
-
-    hash = goim_room_name_hash(name->data, name->len);
     room = ngx_goim_room_find(hash, name->data, name->len);
 
-    n = room ? room->nmembers : 0;
+    return room ? room->nmembers : 0;
+}
+
+
+ngx_uint_t
+ngx_goim_room_takes_over(ngx_goim_room_class_t *class, ngx_str_t *name)
+{
+    uint64_t  n, hash;
+
+    hash = goim_room_name_hash(name->data, name->len);
+
+    n = ngx_goim_room_members(hash, name);
     n += goim_channel_room_staying(ngx_goim_worker.channel, hash,
                                    ngx_goim_worker.reader->index);
 
-    return class->max_members == 0 || n < class->max_members;
+    return n < class->max_members;
 }
 
 
@@ -249,7 +255,6 @@ ngx_uint_t
 ngx_goim_room_admits(ngx_str_t *name)
 {
     uint64_t                n, hash;
-    ngx_goim_room_t        *room;
     ngx_goim_room_class_t  *class;
 
     class = ngx_goim_room_class_find(ngx_goim_worker.conf, name->data,
@@ -260,9 +265,7 @@ ngx_goim_room_admits(ngx_str_t *name)
     }
 
     hash = goim_room_name_hash(name->data, name->len);
-    room = ngx_goim_room_find(hash, name->data, name->len);
-
-    n = room ? room->nmembers : 0;
+    n = ngx_goim_room_members(hash, name);
 
     if (ngx_goim_worker.reader) {
         n += goim_channel_room_members(ngx_goim_worker.channel, hash,

@@ -345,27 +345,6 @@ ngx_goim_send_settle(ngx_goim_conn_t *gc)
 /* All in one queue */
 
 static ngx_int_t
-ngx_goim_send_gather_bytes(ngx_goim_out_t **out, u_char *data, size_t len)
-{
-    u_char  *p;
-
-    if (len == 0) {
-        return NGX_OK;
-    }
-
-    p = ngx_goim_out_reserve(out, len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(p, data, len);
-    (*out)->end += len;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
 ngx_goim_send_gather_log(ngx_goim_out_t **out, ngx_goim_block_t *b,
     uint64_t pos, uint64_t end)
 {
@@ -379,8 +358,7 @@ ngx_goim_send_gather_log(ngx_goim_out_t **out, ngx_goim_block_t *b,
 
         n = ngx_min(end, b->start + b->used) - pos;
 
-        if (ngx_goim_send_gather_bytes(out, b->data + (pos - b->start), n)
-            != NGX_OK)
+        if (ngx_goim_out_append(out, b->data + (pos - b->start), n) != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -412,11 +390,11 @@ ngx_goim_send_gather_rest(ngx_goim_conn_t *gc, ngx_goim_out_t **out,
             gap = *ngx_goim_log_gap(log, b, pos);
             len = ngx_goim_gap_notice(gc, &gap, notice);
 
-            if (ngx_goim_send_gather_bytes(out, notice, len) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
             if (len) {
+                if (ngx_goim_out_append(out, notice, len) != NGX_OK) {
+                    return NGX_ERROR;
+                }
+
                 ngx_goim_gap_told(gc, &gap);
             }
 
@@ -489,8 +467,8 @@ ngx_goim_send_gather(ngx_goim_conn_t *gc)
     if (ngx_goim_send_gather_log(&out, b, gc->pos, gc->pos + gc->due)
         != NGX_OK
         || (gc->out
-            && ngx_goim_send_gather_bytes(&out, gc->out->data + gc->out->start,
-                                          gc->out->end - gc->out->start)
+            && ngx_goim_out_append(&out, gc->out->data + gc->out->start,
+                                   gc->out->end - gc->out->start)
                != NGX_OK)
         || ngx_goim_send_gather_rest(gc, &out, b, gc->pos + gc->due)
            != NGX_OK)
@@ -666,23 +644,11 @@ ngx_goim_send_prepare(ngx_goim_conn_t *gc, ngx_goim_send_t *s)
 static ngx_int_t
 ngx_goim_send_used_notice(ngx_goim_conn_t *gc, ngx_goim_send_t *s, size_t n)
 {
-    u_char  *p;
-
     ngx_goim_gap_told(gc, &s->gap);
 
-    if (n == s->notice_len) {
-        return NGX_OK;
-    }
-
-    p = ngx_goim_out_reserve(&gc->out, s->notice_len - n);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(p, s->notice + n, s->notice_len - n);
-    gc->out->end += s->notice_len - n;
-
-    return NGX_OK;
+    return n == s->notice_len
+           ? NGX_OK
+           : ngx_goim_out_append(&gc->out, s->notice + n, s->notice_len - n);
 }
 
 

@@ -175,17 +175,7 @@ ngx_goim_session_who(u_char *p, ngx_goim_conn_t *gc)
 static ngx_int_t
 ngx_goim_session_append(ngx_goim_out_t **out, u_char *line, u_char *last)
 {
-    u_char  *p;
-
-    p = ngx_goim_out_reserve(out, last - line);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(p, line, last - line);
-    (*out)->end += last - line;
-
-    return NGX_OK;
+    return ngx_goim_out_append(out, line, last - line);
 }
 
 

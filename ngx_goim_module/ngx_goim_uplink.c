@@ -162,25 +162,17 @@ ngx_goim_uplink_send(ngx_connection_t *c, u_char *buf, size_t size)
 static void
 ngx_goim_uplink_keep(ngx_goim_uplink_t *up, u_char *data, size_t len)
 {
-    u_char  *p;
-
     if (len == 0 || up->cut) {
         return;
     }
 
-    if (len > up->max - up->answer_len) {
+    if (len > up->max - up->answer_len
+        || ngx_goim_out_append(&up->answer, data, len) != NGX_OK)
+    {
         up->cut = 1;
         return;
     }
 
-    p = ngx_goim_out_reserve(&up->answer, len);
-    if (p == NULL) {
-        up->cut = 1;
-        return;
-    }
-
-    ngx_memcpy(p, data, len);
-    up->answer->end += len;
     up->answer_len += len;
 }
 
