@@ -16,6 +16,8 @@ const OP_RAW = 9;
 // ngx_goim's own, to those that have asked for it
 const OP_NOTICE = 18;
 
+const OPEN = 1;  // of a WebSocket
+
 const NORMAL = 1000;
 const REFUSED = 1008;
 
@@ -420,7 +422,12 @@ export class GoimClient {
         }, timeout);
 
         this.#pending.set(seq, { op, timer, done });
-        this.#ws.send(encode(op, seq, body));
+
+        // one that is closing would throw it away and complain; its end, which
+        // is near, fails the request
+        if (this.#ws.readyState === OPEN) {
+            this.#ws.send(encode(op, seq, body));
+        }
     }
 
     #failPending() {
