@@ -115,7 +115,12 @@ $server = $comet->next_client;
 next_event('open');
 $server->send_message('text', 1);
 is(next_event('close')->{code}, 4001, 'so does a text');
+
+# a browser complains of one that is closed before it is open
+$comet->next_client;
+next_event('open');
 $page->value('client.close()');
+next_event('close');
 
 begin($comet->url, '{ heartbeatTimeout: 500 }');
 next_event('open');
