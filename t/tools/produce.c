@@ -418,7 +418,7 @@ static int
 produce_streams_turn(void)
 {
     int                i, n, wait, next;
-    double             due;
+    double             due, now;
     produce_stream_t  *st;
 
     wait = 1000;
@@ -434,8 +434,10 @@ produce_streams_turn(void)
                 break;
             }
 
-            if (due > produce_now()) {
-                next = (int) ((due - produce_now()) * 1000) + 1;
+            now = produce_now();
+
+            if (due > now) {
+                next = (int) ((due - now) * 1000) + 1;
                 wait = next < wait ? next : wait;
                 break;
             }
