@@ -14,7 +14,7 @@ BEGIN { $ENV{GOIM_TEST_HTTP} = 'goim_handover on;' }
 use Test::More;
 use Test::Goim tests => 11;
 
-use Test::Goim::Handover qw(offer gave_up);
+use Test::Goim::Handover qw(offer gave_up process_state);
 
 my $goim = Test::Goim->new(workers => 1)->start;
 my $nginx = $goim->nginx;
@@ -66,6 +66,7 @@ for my $try (1 .. 5) {
     my $before = gave_up($goim);
     ($old, $still) = offer($goim, 1, 0);
     CORE::kill('STOP', $old);
+    wait_until(10, 'it to stand still', sub { process_state($old) eq 'T' });
     my $late = gave_up($goim) > $before;
 
     if ($late) {
@@ -76,7 +77,7 @@ for my $try (1 .. 5) {
     $nginx->allow_alerts("worker process $old exited on signal 9");
     CORE::kill('KILL', $old);
     CORE::kill('CONT', $still);
-    wait_until(20, 'it to be gone', sub { !$nginx->old_worker_pids });
+    wait_until(20, 'it to be gone', sub { process_state($old) eq '' });
     last;
 }
 check('the killed one had offered them');

@@ -11,7 +11,16 @@ use Exporter qw(import);
 use Test::Goim::Loop qw(wait_until);
 use Test::Goim::Util qw(slurp);
 
-our @EXPORT_OK = qw(offer gave_up);
+our @EXPORT_OK = qw(offer gave_up process_state);
+
+
+# "S" of one that sleeps, "T" of one that has got its SIGSTOP, nothing of one
+# that is gone; see proc(5).
+sub process_state {
+    my ($pid) = @_;
+
+    return slurp("/proc/$pid/stat") =~ /\) (\w) / ? $1 : '';
+}
 
 
 # A worker's slot, and one, which is true.
@@ -72,6 +81,9 @@ sub offer {
                 split(/\n/, slurp('/proc/net/unix'));
         return grep { $_ > 1 } values %n;
     });
+
+    # from there on it does not sleep until it has been sent
+    wait_until(10, 'it to be sent', sub { process_state($old) !~ /[DR]/ });
 
     return ($old, @still);
 }
