@@ -1312,10 +1312,11 @@ ngx_uint_t ngx_goim_handover_is_ready(ngx_goim_conn_t *gc);
 /* Somebody might take connections. */
 ngx_uint_t ngx_goim_handover_has_target(void);
 
-/* An offer was answered, and so many were taken; bytes of one have gone; all
- * of a slice are back or taken. */
+/* An offer was answered, and so many were taken; bytes of one have gone; no
+ * answer has come in time; all of a slice are back or taken. */
 void ngx_goim_handover_answered(uint32_t moved);
 void ngx_goim_handover_moves(void);
+void ngx_goim_handover_late(void);
 void ngx_goim_handover_slice_done(ngx_uint_t answered);
 
 

@@ -11,7 +11,10 @@
 
 #define NGX_GOIM_HANDOVER_ANSWER   1000  /* ms until they go back */
 #define NGX_GOIM_HANDOVER_WAIT     5000  /* ms for others to listen */
+#define NGX_GOIM_HANDOVER_SLOW     60000 /* ms for one of them to answer */
 #define NGX_GOIM_HANDOVER_RETRY    50    /* ms until they are looked for */
+#define NGX_GOIM_HANDOVER_PAUSE    8000  /* ms likewise, at most, of clients'
+                                            turn between slow ones */
 #define NGX_GOIM_HANDOVER_SWEEPS   20    /* ms for what is pending to go out */
 #define NGX_GOIM_HANDOVER_AVOID    8     /* workers that did not answer */
 
@@ -21,7 +24,9 @@ typedef struct {
                                         time for an answer is over */
     unsigned              started:1;
     unsigned              over:1;    /* nobody takes what is left */
-    ngx_msec_t            until;     /* somebody is waited for */
+    ngx_msec_t            until;     /* somebody to listen is waited for */
+    ngx_msec_t            slow;      /* likewise, one of them to answer */
+    ngx_msec_t            pause;     /* until they are asked again */
     ngx_msec_t            sweeps;    /* likewise, what is pending; 0: no */
     uint32_t              moved;     /* connections so far */
 
@@ -69,6 +74,19 @@ ngx_goim_handover_is_ready(ngx_goim_conn_t *gc)
 }
 
 
+static void
+ngx_goim_handover_has_time(void)
+{
+    ngx_goim_handover_t  *ho;
+
+    ho = &ngx_goim_handover;
+
+    ho->until = ngx_current_msec + NGX_GOIM_HANDOVER_WAIT;
+    ho->slow = ngx_current_msec + NGX_GOIM_HANDOVER_SLOW;
+    ho->pause = NGX_GOIM_HANDOVER_RETRY;
+}
+
+
 void
 ngx_goim_handover_start(void)
 {
@@ -78,7 +96,7 @@ ngx_goim_handover_start(void)
 
     if (!ho->started) {
         ho->started = 1;
-        ho->until = ngx_current_msec + NGX_GOIM_HANDOVER_WAIT;
+        ngx_goim_handover_has_time();
 
         ho->event.handler = ngx_goim_handover_handler;
         ho->event.data = ngx_goim_worker.pipe;
@@ -307,8 +325,8 @@ void
 ngx_goim_handover_answered(uint32_t moved)
 {
     ngx_goim_handover.moved += moved;
-    ngx_goim_handover.until = ngx_current_msec + NGX_GOIM_HANDOVER_WAIT;
 
+    ngx_goim_handover_has_time();
     ngx_goim_session_wait();
 }
 
@@ -323,45 +341,62 @@ ngx_goim_handover_moves(void)
 
 
 void
+ngx_goim_handover_late(void)
+{
+    ngx_log_error(NGX_LOG_WARN, ngx_goim_worker.cycle->log, 0,
+                  "goim handover: the worker in slot %uD does not answer",
+                  ngx_goim_handover.target);
+
+    ngx_goim_handover_avoid();
+}
+
+
+void
 ngx_goim_handover_slice_done(ngx_uint_t answered)
 {
-    if (!answered) {
-        ngx_log_error(NGX_LOG_WARN, ngx_goim_worker.cycle->log, 0,
-                      "goim handover: the worker in slot %uD does not answer",
-                      ngx_goim_handover.target);
-        ngx_goim_handover_avoid();
+    ngx_goim_handover_go_on(answered ? 1 : NGX_GOIM_HANDOVER_RETRY);
+}
+
+
+/* Without a target: another look later, or the end. */
+static void
+ngx_goim_handover_wait(void)
+{
+    ngx_msec_t            delay;
+    ngx_goim_handover_t  *ho;
+
+    ho = &ngx_goim_handover;
+    delay = NGX_GOIM_HANDOVER_RETRY;
+
+    ho->sweeps = 0;
+    ngx_goim_channel_release();
+
+    if (ho->navoid && (ngx_msec_int_t) (ho->slow - ngx_current_msec) > 0) {
+
+        /* they may only be slow */
+
+        ho->navoid = 0;
+        delay = ho->pause;
+        ho->pause = ngx_min(delay * 2, NGX_GOIM_HANDOVER_PAUSE);
+
+    } else if (ngx_goim_handover_is_hopeless()) {
+        ngx_goim_handover_end();
+        return;
     }
 
-    ngx_goim_handover_go_on(answered ? 1 : NGX_GOIM_HANDOVER_RETRY);
+    ngx_add_timer(&ho->event, delay);
 }
 
 
 static void
 ngx_goim_handover_step(void)
 {
-    ngx_msec_int_t        left;
     ngx_goim_handover_t  *ho;
 
     ho = &ngx_goim_handover;
 
     if (ngx_goim_handover_find_target() != NGX_OK) {
-        ho->sweeps = 0;
-        ngx_goim_channel_release();
-
-        left = (ngx_msec_int_t) (ho->until - ngx_current_msec);
-
-        if (ho->navoid && left > 0) {
-
-            /* they may only have been slow */
-
-            ho->navoid = 0;
-
-        } else if (ngx_goim_handover_is_hopeless()) {
-            ngx_goim_handover_end();
-            return;
-        }
-
-        ngx_add_timer(&ho->event, NGX_GOIM_HANDOVER_RETRY);
+        ngx_goim_handover_wait();
         return;
     }
 

@@ -610,16 +610,16 @@ void
 ngx_goim_offer_give_up(void)
 {
     uint32_t              i;
-    ngx_uint_t            k, answered;
+    ngx_uint_t            k;
     ngx_goim_offers_t    *ho;
 
     ho = &ngx_goim_offers;
 
+    ngx_goim_handover_late();
+
     atomic_store(&ngx_goim_worker.reader->slot->gave_up, ho->number);
     (void) shutdown(ho->connection->fd, SHUT_RDWR);
     (void) ngx_goim_offer_read();
-
-    answered = ngx_goim_offer_is_answered();
 
     for (k = 0; k < ho->noffers; k++) {
 
@@ -634,7 +634,7 @@ ngx_goim_offer_give_up(void)
     }
 
     ngx_goim_offer_end();
-    ngx_goim_handover_slice_done(answered);
+    ngx_goim_handover_slice_done(0);
 }
 
 

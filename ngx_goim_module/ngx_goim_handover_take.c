@@ -560,6 +560,8 @@ ngx_goim_take_is_back(goim_handover_head_t *head)
         return atomic_load(&slot->gave_up) >= head->number;
     }
 
+    ngx_time_update();
+
     return ngx_current_msec - head->sent_ms >= NGX_GOIM_TAKE_LATE;
 }
 
