@@ -430,7 +430,7 @@ ngx_http_goim_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_http_goim_main_conf_t  *gmcf = conf;
 
     ngx_conf_init_msec_value(gmcf->drain, 60000);
-    ngx_conf_init_value(gmcf->handover, 0);
+    ngx_conf_init_value(gmcf->handover, 1);
 
     if (gmcf->max_pending == NGX_CONF_UNSET) {
         gmcf->max_pending = 128 * 1024 * 1024;

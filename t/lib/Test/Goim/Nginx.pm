@@ -46,7 +46,6 @@ http {
 
     %%goim_http%%
     %%http%%
-    %%ALSO%%
 
     server {
         listen 127.0.0.1:%%PORT%% %%listen%%;
@@ -140,7 +139,6 @@ sub new {
                                  : $opt{auth_port} || 9,
         LOGIC => $opt{logic_port} || 9, PORT => $self->{port},
         USER => $< == 0 ? user_line() : '', TCP_SERVER => $tcp_server,
-        ALSO => $ENV{GOIM_TEST_HTTP} || '',  # of the http block
     };
 
     return $self;

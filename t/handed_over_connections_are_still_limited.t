@@ -6,9 +6,7 @@ use strict;
 use warnings;
 
 use FindBin;
-use lib "$FindBin::Bin/../lib";
-
-BEGIN { $ENV{GOIM_TEST_HTTP} = 'goim_handover on;' }
+use lib "$FindBin::Bin/lib";
 
 use Test::More;
 use Test::Goim tests => 12;
