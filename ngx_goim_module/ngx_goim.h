@@ -1345,10 +1345,33 @@ void ngx_goim_handover_unlisten(void);
 /* A turn of the channel is over: offers that waited for it. */
 void ngx_goim_handover_look(void);
 
-/* Another worker's socket: an address for it that is short enough.  It holds
- * while *dir, a descriptor or -1, is open.  NGX_ERROR: there is none. */
+
+/* ngx_goim_handover_socket.c: what workers talk through */
+
+/* A worker's socket: an address for it that is short enough.  It holds while
+ * *dir, a descriptor or -1, is open.  NGX_ERROR: there is none. */
 ngx_int_t ngx_goim_handover_address(uint32_t slot, struct sockaddr_un *sun,
     int *dir);
+
+/* -1: errno tells why not. */
+ngx_socket_t ngx_goim_handover_socket(void);
+
+/* A connection of the worker's own, which no shutdown ends.  Its events come
+ * once for each change.  NULL: there is none, and fd is still open. */
+ngx_connection_t *ngx_goim_handover_watch(ngx_socket_t fd,
+    ngx_event_handler_pt read, ngx_event_handler_pt write);
+void ngx_goim_handover_close(ngx_connection_t *c);
+
+/* One packet, and n sockets, GOIM_HANDOVER_CONNS at most.  NGX_ERROR: errno
+ * tells why nothing of it was sent. */
+ngx_int_t ngx_goim_handover_send(ngx_socket_t fd, const u_char *data,
+    size_t len, const int *fds, ngx_uint_t n);
+
+/* One packet's length; 0: the end, or too long a packet; NGX_AGAIN,
+ * NGX_ERROR.  fds has GOIM_HANDOVER_CONNS places; the *n that came are the
+ * caller's to close, whatever is returned. */
+ssize_t ngx_goim_handover_recv(ngx_socket_t fd, u_char *buf, size_t size,
+    int *fds, ngx_uint_t *n);
 
 
 /* ngx_goim_handover_pack.c: a connection as bytes, and back */

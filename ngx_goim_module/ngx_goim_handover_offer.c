@@ -68,14 +68,11 @@ ngx_goim_offer_connect(uint32_t slot)
     ngx_connection_t     *c;
     struct sockaddr_un    sun;
 
-    if (ngx_cycle->free_connection_n == 0
-        || ngx_goim_handover_address(slot, &sun, &dir)
-           != NGX_OK)
-    {
+    if (ngx_goim_handover_address(slot, &sun, &dir) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    fd = socket(AF_UNIX, SOCK_SEQPACKET|SOCK_NONBLOCK|SOCK_CLOEXEC, 0);
+    fd = ngx_goim_handover_socket();
 
     rc = fd == (ngx_socket_t) -1
          || connect(fd, (struct sockaddr *) &sun, sizeof(sun)) == -1
@@ -85,39 +82,27 @@ ngx_goim_offer_connect(uint32_t slot)
         (void) close(dir);
     }
 
-    c = rc == NGX_OK ? ngx_get_connection(fd, ngx_cycle->log) : NULL;
+    c = NULL;
 
-    if (c == NULL) {
-        goto failed;
+    if (rc == NGX_OK) {
+        n = NGX_GOIM_OFFER_SNDBUF;
+        (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &n, sizeof(int));
+
+        c = ngx_goim_handover_watch(fd, ngx_goim_offer_read_handler,
+                                    ngx_goim_offer_write_handler);
     }
 
-    n = NGX_GOIM_OFFER_SNDBUF;
-    (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &n, sizeof(int));
+    if (c == NULL) {
+        if (fd != (ngx_socket_t) -1) {
+            (void) close(fd);
+        }
 
-    c->read->channel = 1;
-    c->write->channel = 1;
-    c->read->log = ngx_cycle->log;
-    c->write->log = ngx_cycle->log;
-    c->read->handler = ngx_goim_offer_read_handler;
-    c->write->handler = ngx_goim_offer_write_handler;
-
-    if (ngx_add_conn(c) != NGX_OK) {
-        ngx_free_connection(c);
-        c->fd = (ngx_socket_t) -1;
-        goto failed;
+        return NGX_ERROR;
     }
 
     ngx_goim_offers.connection = c;
 
     return NGX_OK;
-
-failed:
-
-    if (fd != (ngx_socket_t) -1) {
-        (void) close(fd);
-    }
-
-    return NGX_ERROR;
 }
 
 
@@ -213,48 +198,22 @@ ngx_goim_offer_begin(void)
 }
 
 
-/* One packet; with connections their sockets. */
-static ssize_t
-ngx_goim_offer_send(u_char *data, size_t len, ngx_goim_conn_t **conns,
-    uint32_t n)
+/* The sockets of the offer that is made. */
+static int *
+ngx_goim_offer_sockets(void)
 {
-    int             *fds;
-    uint32_t         i;
-    struct iovec     iov;
-    struct msghdr    msg;
-    struct cmsghdr  *cmsg;
+    uint32_t            i;
+    ngx_goim_offers_t  *ho;
 
-    union {
-        struct cmsghdr  cm;
-        char            space[CMSG_SPACE(sizeof(int) * GOIM_HANDOVER_CONNS)];
-    } control;
+    static int  fds[GOIM_HANDOVER_CONNS];
 
-    ngx_memzero(&msg, sizeof(struct msghdr));
+    ho = &ngx_goim_offers;
 
-    iov.iov_base = data;
-    iov.iov_len = len;
-    msg.msg_iov = &iov;
-    msg.msg_iovlen = 1;
-
-    if (n) {
-        ngx_memzero(&control, sizeof(control));
-
-        msg.msg_control = &control;
-        msg.msg_controllen = CMSG_SPACE(sizeof(int) * n);
-
-        cmsg = CMSG_FIRSTHDR(&msg);
-        cmsg->cmsg_level = SOL_SOCKET;
-        cmsg->cmsg_type = SCM_RIGHTS;
-        cmsg->cmsg_len = CMSG_LEN(sizeof(int) * n);
-
-        fds = (int *) CMSG_DATA(cmsg);
-
-        for (i = 0; i < n; i++) {
-            fds[i] = conns[i]->connection->fd;
-        }
+    for (i = ho->first; i < ho->nconns; i++) {
+        fds[i - ho->first] = ho->conns[i]->connection->fd;
     }
 
-    return sendmsg(ngx_goim_offers.connection->fd, &msg, MSG_NOSIGNAL);
+    return fds;
 }
 
 
@@ -282,7 +241,10 @@ ngx_goim_offer_make(u_char *data, size_t len, size_t total)
         ngx_goim_offer_out(ho->conns[i]);
     }
 
-    if (ngx_goim_offer_send(data, len, ho->conns + ho->first, n) == -1) {
+    if (ngx_goim_handover_send(ho->connection->fd, data, len,
+                               ngx_goim_offer_sockets(), n)
+        != NGX_OK)
+    {
         err = ngx_errno;
 
         if (err == EMSGSIZE) {
@@ -493,9 +455,7 @@ ngx_goim_offer_end(void)
     c = ho->connection;
 
     if (c) {
-        c->read->channel = 0;
-        c->log = ngx_cycle->log;
-        ngx_close_connection(c);
+        ngx_goim_handover_close(c);
         ho->connection = NULL;
     }
 
@@ -685,7 +645,10 @@ ngx_goim_offer_write_handler(ngx_event_t *wev)
         p = ho->rest + ho->rest_at - sizeof(head);
         ngx_memcpy(p, &head, sizeof(head));
 
-        if (ngx_goim_offer_send(p, n + sizeof(head), NULL, 0) == -1) {
+        if (ngx_goim_handover_send(ho->connection->fd, p, n + sizeof(head),
+                                   NULL, 0)
+            != NGX_OK)
+        {
             return;
         }
 

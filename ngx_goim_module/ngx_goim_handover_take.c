@@ -28,14 +28,6 @@ typedef struct {
 } ngx_goim_taker_t;
 
 
-/* What one recvmsg() brings. */
-typedef struct {
-    ssize_t                len;
-    ngx_uint_t             nfds;
-    int                    fds[GOIM_HANDOVER_CONNS];
-} ngx_goim_take_message_t;
-
-
 static void ngx_goim_take_accept_handler(ngx_event_t *rev);
 static void ngx_goim_take_read_handler(ngx_event_t *rev);
 static void ngx_goim_take_write_handler(ngx_event_t *wev);
@@ -46,47 +38,6 @@ static ngx_queue_t        ngx_goim_takers;
 static uint32_t           ngx_goim_take_number;
 
 static u_char             ngx_goim_take_buf[GOIM_HANDOVER_PACKET];
-
-
-/* Addresses */
-
-ngx_int_t
-ngx_goim_handover_address(uint32_t slot, struct sockaddr_un *sun, int *dir)
-{
-    char  *slash, name[GOIM_CHANNEL_PATH_MAX + 64];
-
-    *dir = -1;
-
-    ngx_memzero(sun, sizeof(struct sockaddr_un));
-    sun->sun_family = AF_UNIX;
-
-    goim_channel_socket_name(ngx_goim_worker.channel->path, slot, name,
-                             sizeof(name));
-
-    if (ngx_strlen(name) < sizeof(sun->sun_path)) {
-        ngx_memcpy(sun->sun_path, name, ngx_strlen(name));
-        return NGX_OK;
-    }
-
-    /* an address is short, a path is not */
-
-    slash = strrchr(name, '/');
-    if (slash == NULL) {
-        return NGX_ERROR;
-    }
-
-    *slash = '\0';
-
-    *dir = open(name, O_PATH|O_DIRECTORY|O_CLOEXEC);
-    if (*dir == -1) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_snprintf((u_char *) sun->sun_path, sizeof(sun->sun_path) - 1,
-                        "/proc/self/fd/%d/%s%Z", *dir, slash + 1);
-
-    return NGX_OK;
-}
 
 
 /* Listening */
@@ -121,38 +72,6 @@ ngx_goim_take_bind(ngx_socket_t fd)
 }
 
 
-/* A connection of the worker's own, which no shutdown ends. */
-static ngx_connection_t *
-ngx_goim_take_connection(ngx_socket_t fd, ngx_event_handler_pt handler)
-{
-    ngx_connection_t  *c;
-
-    if (ngx_cycle->free_connection_n == 0) {
-        return NULL;
-    }
-
-    c = ngx_get_connection(fd, ngx_cycle->log);
-    if (c == NULL) {
-        return NULL;
-    }
-
-    c->read->channel = 1;
-    c->write->channel = 1;
-    c->read->log = ngx_cycle->log;
-    c->write->log = ngx_cycle->log;
-    c->read->handler = handler;
-    c->write->handler = ngx_goim_take_write_handler;
-
-    if (ngx_add_event(c->read, NGX_READ_EVENT, 0) != NGX_OK) {
-        ngx_free_connection(c);
-        c->fd = (ngx_socket_t) -1;
-        return NULL;
-    }
-
-    return c;
-}
-
-
 void
 ngx_goim_handover_listen(ngx_cycle_t *cycle)
 {
@@ -170,14 +89,15 @@ ngx_goim_handover_listen(ngx_cycle_t *cycle)
 
     slot = ngx_goim_worker.reader->slot;
 
-    fd = socket(AF_UNIX, SOCK_SEQPACKET|SOCK_NONBLOCK|SOCK_CLOEXEC, 0);
+    fd = ngx_goim_handover_socket();
 
     if (fd == (ngx_socket_t) -1 || ngx_goim_take_bind(fd) != NGX_OK) {
         goto failed;
     }
 
-    ngx_goim_take_listening = ngx_goim_take_connection(fd,
-                                                ngx_goim_take_accept_handler);
+    ngx_goim_take_listening = ngx_goim_handover_watch(fd,
+                                                ngx_goim_take_accept_handler,
+                                                ngx_goim_take_write_handler);
     if (ngx_goim_take_listening == NULL) {
         goto failed;
     }
@@ -197,28 +117,6 @@ failed:
     if (fd != (ngx_socket_t) -1) {
         (void) close(fd);
     }
-}
-
-
-static void
-ngx_goim_take_close(ngx_connection_t *c)
-{
-    ngx_socket_t  fd;
-
-    fd = c->fd;
-
-    if (c->read->posted) {
-        ngx_delete_posted_event(c->read);
-    }
-
-    if (c->read->active) {
-        ngx_del_event(c->read, NGX_READ_EVENT, 0);
-    }
-
-    ngx_free_connection(c);
-    c->fd = (ngx_socket_t) -1;
-
-    (void) close(fd);
 }
 
 
@@ -257,7 +155,7 @@ ngx_goim_taker_end(ngx_goim_taker_t *taker)
     }
 
     ngx_goim_take_drop(taker);
-    ngx_goim_take_close(taker->connection);
+    ngx_goim_handover_close(taker->connection);
     ngx_queue_remove(&taker->queue);
     ngx_free(taker);
 }
@@ -285,7 +183,7 @@ ngx_goim_handover_unlisten(void)
         }
     }
 
-    ngx_goim_take_close(ngx_goim_take_listening);
+    ngx_goim_handover_close(ngx_goim_take_listening);
     ngx_goim_take_listening = NULL;
 
     /* what was not answered goes back */
@@ -335,7 +233,8 @@ ngx_goim_take_accept_handler(ngx_event_t *rev)
         }
 
         if (taker) {
-            c = ngx_goim_take_connection(fd, ngx_goim_take_read_handler);
+            c = ngx_goim_handover_watch(fd, ngx_goim_take_read_handler,
+                                        ngx_goim_take_write_handler);
         }
 
         if (c == NULL) {
@@ -362,67 +261,18 @@ ngx_goim_take_accept_handler(ngx_event_t *rev)
 
 /* Offers */
 
-/* All sockets that came are ours to close. */
-static void
-ngx_goim_take_message(ngx_socket_t fd, ngx_goim_take_message_t *m)
-{
-    size_t           n;
-    struct iovec     iov;
-    struct msghdr    msg;
-    struct cmsghdr  *cmsg;
-
-    union {
-        struct cmsghdr  cm;
-        char            space[CMSG_SPACE(sizeof(int) * GOIM_HANDOVER_CONNS)];
-    } control;
-
-    ngx_memzero(&msg, sizeof(struct msghdr));
-
-    iov.iov_base = ngx_goim_take_buf;
-    iov.iov_len = sizeof(ngx_goim_take_buf);
-    msg.msg_iov = &iov;
-    msg.msg_iovlen = 1;
-    msg.msg_control = &control;
-    msg.msg_controllen = sizeof(control);
-
-    m->nfds = 0;
-    m->len = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-
-    if (m->len <= 0) {
-        return;
-    }
-
-    for (cmsg = CMSG_FIRSTHDR(&msg); cmsg; cmsg = CMSG_NXTHDR(&msg, cmsg)) {
-
-        if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) {
-            continue;
-        }
-
-        n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        n = ngx_min(n, (size_t) GOIM_HANDOVER_CONNS - m->nfds);
-
-        ngx_memcpy(m->fds + m->nfds, CMSG_DATA(cmsg), n * sizeof(int));
-        m->nfds += n;
-    }
-
-    if (msg.msg_flags & MSG_TRUNC) {
-        m->len = 0;
-    }
-}
-
-
 /* NGX_ERROR: it is no part of an offer. */
 static ngx_int_t
-ngx_goim_take_part(ngx_goim_taker_t *taker, ngx_goim_take_message_t *m)
+ngx_goim_take_part(ngx_goim_taker_t *taker, size_t size, ngx_uint_t nfds)
 {
     size_t                len;
     goim_handover_head_t  head;
 
-    if (goim_handover_head(&head, ngx_goim_take_buf, m->len) != GOIM_OK) {
+    if (goim_handover_head(&head, ngx_goim_take_buf, size) != GOIM_OK) {
         return NGX_ERROR;
     }
 
-    len = m->len - sizeof(head);
+    len = size - sizeof(head);
 
     if (head.kind == GOIM_HANDOVER_OFFER) {
 
@@ -439,7 +289,7 @@ ngx_goim_take_part(ngx_goim_taker_t *taker, ngx_goim_take_message_t *m)
         taker->len = 0;
 
     } else if (head.kind != GOIM_HANDOVER_MORE || taker->data == NULL
-               || head.number != taker->head.number || m->nfds)
+               || head.number != taker->head.number || nfds)
     {
         return NGX_ERROR;
     }
@@ -460,32 +310,31 @@ ngx_goim_take_part(ngx_goim_taker_t *taker, ngx_goim_take_message_t *m)
 static ngx_int_t
 ngx_goim_take_read(ngx_goim_taker_t *taker)
 {
-    ngx_int_t                rc;
-    ngx_uint_t               i;
-    ngx_goim_take_message_t  m;
+    ssize_t     n;
+    ngx_uint_t  i, nfds;
 
-    ngx_goim_take_message(taker->connection->fd, &m);
+    static int  fds[GOIM_HANDOVER_CONNS];
 
-    if (m.len == -1 && (ngx_errno == NGX_EAGAIN || ngx_errno == NGX_EINTR)) {
+    n = ngx_goim_handover_recv(taker->connection->fd, ngx_goim_take_buf,
+                               sizeof(ngx_goim_take_buf), fds, &nfds);
+    if (n == NGX_AGAIN) {
         return NGX_AGAIN;
     }
 
-    rc = m.len > 0 ? ngx_goim_take_part(taker, &m) : NGX_ERROR;
+    if (n <= 0 || ngx_goim_take_part(taker, n, nfds) != NGX_OK) {
 
-    if (rc == NGX_OK) {
-
-        for (i = 0; i < m.nfds; i++) {
-            taker->fds[taker->nfds++] = m.fds[i];
+        for (i = 0; i < nfds; i++) {
+            (void) close(fds[i]);
         }
 
-        return NGX_OK;
+        return NGX_ERROR;
     }
 
-    for (i = 0; m.len > 0 && i < m.nfds; i++) {
-        (void) close(m.fds[i]);
+    for (i = 0; i < nfds; i++) {
+        taker->fds[taker->nfds++] = fds[i];
     }
 
-    return NGX_ERROR;
+    return NGX_OK;
 }
 
 
