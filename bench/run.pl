@@ -29,6 +29,7 @@ use Bench::Fanout qw(
     saturated_cell latency_cell workers_cell idle_cell tls_alone_cell
     tls_saturated_cell http_cell deaf_cell kafka_cell);
 use Bench::Measure qw(cpu_cell BODY);
+use Bench::Reload qw(reload_cell);
 use Test::Goim::Util qw(slurp spew);
 
 my $out = $ENV{GOIM_BENCH_OUT} || "$FindBin::Bin/../build/bench.json";
@@ -82,6 +83,13 @@ my @long = (
     ['memory-after-100000', sub { memory_after_cell($_[0], 100000) }],
     ['storm-100000', sub { storm_cell($_[0], 100000) }],
     ['storm-auth-100000', sub { storm_cell($_[0], 100000, auth => 1) }],
+    # 50,000 deliveries a second
+    ['reload-10000', sub {
+        reload_cell($_[0], 10000, rooms => 1000, rate => 5000, reloads => 5,
+                    workers => [2, 4]) }],
+    ['reload-100000', sub {
+        reload_cell($_[0], 100000, rooms => 1000, rate => 500,
+                    reloads => 5) }],
 );
 
 

@@ -15,7 +15,8 @@ use Bench::Measure qw(run pairs cell alone count_losses BODY);
 use Bench::Server;
 
 our @EXPORT_OK = qw(
-    memory_cell memory_after_cell connects_cell heartbeats_cell storm_cell);
+    memory_cell memory_after_cell connects_cell heartbeats_cell storm_cell
+    workers_for);
 
 
 # Bytes of the workers for each idle client, key and mid set; with WebSocket

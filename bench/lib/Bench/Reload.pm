@@ -1,0 +1,105 @@
+# Reloads under load: what they do to clients that are to notice nothing.
+
+package Bench::Reload;
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+use List::Util qw(max);
+use Time::HiRes qw(sleep time);
+
+use Bench::Connections qw(workers_for);
+use Bench::Measure qw(alone median run BODY);
+use Bench::Server;
+
+our @EXPORT_OK = qw(reload_cell);
+
+
+# Clients in so many rooms, rate messages a second altogether; reloads, one
+# after the other, each with the number of workers that stands next in
+# workers => [...], if it is there.  p99 while an old worker was there, and
+# how long that was, of the worst reload; beside p99 of as many messages
+# before. Dies if a client was disconnected, or a message was not what it
+# should have been.
+sub reload_cell {
+    my ($name, $clients, %opt) = @_;
+
+    return alone($name, 'times the usual p99, worst reload', 'ratio', sub {
+        my @workers = @{$opt{workers} || [workers_for($clients)]};
+        my $server = Bench::Server->start(
+            kind => 'module', clients => $clients, rooms => $opt{rooms},
+            workers => $workers[0],
+            slots => Bench::Load::files() - 200);
+        my (@before, @during, @seconds);
+
+        run($server, $opt{rate}, 1, 1);
+
+        for my $i (1 .. $opt{reloads}) {
+            push @before, run($server, $opt{rate}, 1, 3)->{p99_us};
+
+            my $reload = reload($server, $opt{rate},
+                                $workers[$i % @workers]);
+            push @during, $reload->{p99_us};
+            push @seconds, $reload->{seconds};
+        }
+
+        my $usual = median(@before);
+        my %got = (ratio => max(@during) / $usual, p99_us => max(@during),
+                   p99_before_us => $usual, seconds => max(@seconds),
+                   reloads => $opt{reloads}, workers => max(@workers));
+        $server->stop;
+
+        return \%got;
+    });
+}
+
+
+# One of them; messages begin before it and end when no old worker is left.
+sub reload {
+    my ($server, $rate, $workers) = @_;
+
+    my $nginx = $server->{nginx};
+    my $load = $server->{load};
+    my $per_message = $server->{clients} / $server->{rooms};
+    my ($sent, $began, $seconds) = (0);
+
+    $load->reset;
+    my @old = $nginx->worker_pids;
+
+    $nginx->write_conf(workers => $workers);
+    $began = time;
+    kill('HUP', $nginx->pid);
+
+    while (!defined $seconds) {
+        ($sent) = map { $sent + $_ } ($server->publish($rate, 1, BODY, 0.2))[0];
+        $seconds = time - $began if !grep { kill(0, $_) } @old;
+        die "old workers stay\n" if time - $began > 120;
+    }
+
+    $server->{pids} = [$nginx->worker_pids];
+
+    my $offered = $sent * $per_message;
+    my $stats = $load->stats;
+
+    for (my ($last, $moved) = (-1, time);
+         $stats->{messages} < $offered && time - $moved < 5;
+         $stats = $load->stats)
+    {
+        $moved = time if $stats->{messages} != $last;
+        $last = $stats->{messages};
+        sleep(0.01);
+    }
+
+    my $missing = $offered - $stats->{messages};
+
+    die "a reload: $stats->{closed} clients were closed, $missing messages are "
+        . "missing, $stats->{lost} were passed over, $stats->{doubled} came "
+        . "twice or out of order\n"
+        if $missing || grep { $stats->{$_} } qw(closed lost doubled);
+
+    return { p99_us => $stats->{p99_us}, seconds => $seconds };
+}
+
+
+1;
