@@ -215,6 +215,22 @@ sub add_producer {
 }
 
 
+# Who reads all that is in Kafka; see t/tools/witness.c.
+sub witness {
+    my ($self) = @_;
+
+    my $witness = Test::Goim::Process->new(
+        name => 'witness', dir => $self->{dir}, pipe => 1,
+        out => "$self->{dir}/witness.err",
+        argv => ["$self->{tools}/witness", $self->{kafka}->bootstrap,
+                 'goim-push-topic']);
+
+    push @{$self->{tools_running}}, $witness;
+
+    return $witness;
+}
+
+
 # nginx as an object, not yet started: enough for nginx -t.
 sub make_nginx {
     my ($self) = @_;

@@ -1,6 +1,6 @@
 # Faults at random, in any order and over each other, while numbered streams go
 # to clients that come again whenever they are sent away: what each client got
-# on each of its connections is judged when the connection has ended.
+# on each of its connections is held against what a witness found in Kafka.
 #
 #     my $chaos = Test::Goim::Chaos->new(clients => 100, rate => 50);
 #     $chaos->run(20, qw(job worker reload));
@@ -17,6 +17,7 @@ use warnings;
 use Time::HiRes qw(time);
 
 use Test::Goim::Loop qw(wait_until);
+use Test::Goim::Process;
 
 # The stall is longer than any stop: nobody is gone on without.
 my @channels = map { "$_ stall=60s" }
@@ -47,8 +48,9 @@ sub new {
     my ($class, %opt) = @_;
 
     my $self = bless {
-        rooms => [map { "live://$_" } 1 .. 8], faults => [], ends => {},
+        rooms => [map { "live://$_" } 1 .. 8], ends => {},
         numbers => 0, sent => 0, did => {}, down => {}, stopped => [],
+        suspects => [],
         seed => $ENV{GOIM_SEED} || int(rand(1e9)),
     }, $class;
     my $clients = delete $opt{clients} || 100;
@@ -65,6 +67,7 @@ sub new {
         job => { kafka => { 'reconnect.backoff.ms' => 50,
                             'reconnect.backoff.max.ms' => 500 } })->start;
 
+    $self->{witness} = $goim->witness;
     $self->{jobs} = [$goim->job, $goim->add_job];
     $self->{jobs}[1]->start(ready => 0);
 
@@ -89,13 +92,19 @@ sub goim { return $_[0]{goim} }
 sub clients { return @{$_[0]{clients}} }
 
 
+sub room_of {
+    my ($self, $i) = @_;
+
+    return $self->{rooms}[$i % @{$self->{rooms}}];
+}
+
+
 # One of three speaks TCP.
 sub connect_one {
     my ($self, $i) = @_;
 
-    my $rooms = $self->{rooms};
     my %opt = (numbers => 1, token => {
-        room_id => $rooms->[$i % @$rooms], mid => $i + 1,
+        room_id => $self->room_of($i), mid => $i + 1,
         accepts => [1000], test => { heartbeat => 86400 } });
 
     return $i % 3 ? $self->{goim}->connect_ws(%opt)
@@ -103,7 +112,7 @@ sub connect_one {
 }
 
 
-# What those that have gone had got is judged, and they come again.
+# Those that have gone are judged, and come again.
 sub reconnect {
     my ($self) = @_;
 
@@ -131,10 +140,55 @@ sub reconnect {
 sub judge {
     my ($self, $client, $i, $last) = @_;
 
+    return if !$client->count && !$last;
+
+    my $faults = $self->{goim}->faults(undef, $last, $client);
+
     $self->{numbers} += $client->count;
-    push @{$self->{faults}},
-        map { "client $i: $_" } @{$self->{goim}->faults(undef, $last, $client)}
-        if $client->count || $last;
+    push @{$self->{suspects}}, {
+        name => "client $i", room => $self->room_of($i), faults => $faults,
+        more => $client->count - $client->last_number
+                + $client->first_number - 1,
+    } if @$faults;
+}
+
+
+# What is wrong with those that were judged, and is not so in Kafka.
+sub faults {
+    my ($self) = @_;
+
+    my $witness = $self->{witness};
+    my $all = $self->{sent} * @{$self->{rooms}};
+    my @faults;
+
+    wait_until(60, 'the witness to have read all', sub {
+        $witness->say('?');
+        return ($witness->answer(qr/^read /) =~ /(\d+)/)[0] >= $all;
+    });
+
+    my %of_kafka = map { $_ => 1 } grep { / after / } @{$witness->{lines}};
+
+    for my $suspect (@{$self->{suspects}}) {
+        my ($room, $more) = @$suspect{qw(room more)};
+        my @own;
+
+        for my $fault (@{$suspect->{faults}}) {
+            if ($of_kafka{"$room $fault"}) {
+                my ($now, $before) = $fault =~ /(\d+) after (\d+)/;
+                $more -= $before - $now + 1;
+
+            } else {
+                push @own, $fault;
+            }
+        }
+
+        # as many as Kafka has
+        @own = grep { !/^has / } @own if $more == 0;
+
+        push @faults, map { "$suspect->{name}: $_" } @own;
+    }
+
+    return @faults;
 }
 
 
@@ -332,11 +386,11 @@ sub end {
     my ($self) = @_;
 
     my @clients = $self->clients;
+    my @faults = $self->settle ? () : ('the end does not come');
 
-    push @{$self->{faults}}, 'the end does not come' if !$self->settle;
     $self->judge($clients[$_], $_, $self->{sent}) for 0 .. $#clients;
 
-    return $self->{faults};
+    return [@faults, $self->faults];
 }
 
 
