@@ -87,8 +87,8 @@ my @long = (
     ['reload-10000', sub {
         reload_cell($_[0], 10000, rooms => 1000, rate => 5000, reloads => 5,
                     workers => [2, 4]) }],
-    ['reload-100000', sub {
-        reload_cell($_[0], 100000, rooms => 1000, rate => 500,
+    ['reload-112000', sub {
+        reload_cell($_[0], 112000, rooms => 1000, rate => 500,
                     reloads => 5) }],
 );
 

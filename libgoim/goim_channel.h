@@ -207,7 +207,8 @@ typedef struct {
     /* between workers, when one takes another's connections over */
     _Atomic uint64_t  master;     /* the worker's, by number; 0: takes none */
     _Atomic uint64_t  reload;     /* how many that master had seen */
-    _Atomic uint64_t  takes;      /* 1: it listens at the slot's socket */
+    _Atomic uint64_t  takes;      /* 0, or it listens at the slot's socket,
+                                     and has room for one less */
     _Atomic uint64_t  gave_up;    /* offers up to this number count only if
                                      they have been answered */
 

@@ -1309,15 +1309,32 @@ ngx_uint_t ngx_goim_handover_covers(ngx_goim_conn_t *gc);
 /* Whether it can be offered now. */
 ngx_uint_t ngx_goim_handover_is_ready(ngx_goim_conn_t *gc);
 
-/* Somebody might take connections. */
-ngx_uint_t ngx_goim_handover_has_target(void);
-
 /* An offer was answered, and so many were taken; bytes of one have gone; no
  * answer has come in time; all of a slice are back or taken. */
 void ngx_goim_handover_answered(uint32_t moved);
 void ngx_goim_handover_moves(void);
 void ngx_goim_handover_late(void);
 void ngx_goim_handover_slice_done(ngx_uint_t answered);
+
+
+/* ngx_goim_handover_target.c: who is asked */
+
+/* The next one, and for how many it has room, 1 if for none.  NGX_DECLINED:
+ * nobody takes connections, but those that are avoided. */
+ngx_int_t ngx_goim_target_find(uint64_t *room);
+
+/* Slot of who was asked last; it is not asked any more. */
+uint32_t ngx_goim_target_slot(void);
+void ngx_goim_target_avoid(void);
+
+/* Those that are avoided may be asked again; returns how many they are. */
+ngx_uint_t ngx_goim_target_forgive(void);
+
+/* Somebody takes connections. */
+ngx_uint_t ngx_goim_target_is_there(void);
+
+/* Who was asked last has no room any more, but others have. */
+ngx_uint_t ngx_goim_target_is_full(void);
 
 
 /* ngx_goim_handover_offer.c: the offers of a slice */
@@ -1327,8 +1344,9 @@ ngx_uint_t ngx_goim_handover_is_busy(void);
 
 ngx_int_t ngx_goim_offer_connect(uint32_t slot);
 
-/* While nothing is read: returns how many offers were made. */
-ngx_uint_t ngx_goim_offer_slice(void);
+/* While nothing is read, of so many connections at most: returns how many
+ * offers were made. */
+ngx_uint_t ngx_goim_offer_slice(uint64_t max);
 
 /* The time for an answer is over. */
 void ngx_goim_offer_give_up(void);
@@ -1377,6 +1395,9 @@ ssize_t ngx_goim_handover_recv(ngx_socket_t fd, u_char *buf, size_t size,
 /* ngx_goim_handover_pack.c: a connection as bytes, and back */
 
 ngx_int_t ngx_goim_handover_postconfiguration(ngx_conf_t *cf);
+
+/* How many connections this worker has room for, as far as it knows. */
+ngx_uint_t ngx_goim_handover_room(void);
 
 /* Its strings point into gc, the id into a buffer of NGX_GOIM_CONN_MAX. */
 void ngx_goim_handover_pack(ngx_goim_conn_t *gc, goim_handover_conn_t *state,

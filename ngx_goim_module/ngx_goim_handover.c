@@ -16,7 +16,6 @@
 #define NGX_GOIM_HANDOVER_PAUSE    8000  /* ms likewise, at most, of clients'
                                             turn between slow ones */
 #define NGX_GOIM_HANDOVER_SWEEPS   20    /* ms for what is pending to go out */
-#define NGX_GOIM_HANDOVER_AVOID    8     /* workers that did not answer */
 
 
 typedef struct {
@@ -29,10 +28,6 @@ typedef struct {
     ngx_msec_t            pause;     /* until they are asked again */
     ngx_msec_t            sweeps;    /* likewise, what is pending; 0: no */
     uint32_t              moved;     /* connections so far */
-
-    uint32_t              target;    /* slot of who was asked last */
-    uint64_t              avoid[NGX_GOIM_HANDOVER_AVOID];  /* epochs */
-    ngx_uint_t            navoid;
 } ngx_goim_handover_t;
 
 
@@ -132,116 +127,6 @@ ngx_goim_handover_end(void)
     ngx_log_error(NGX_LOG_NOTICE, ngx_goim_worker.cycle->log, 0,
                   "goim handover: no worker takes the %uD connections that "
                   "are left after %uD", ngx_goim_worker.nconns, ho->moved);
-}
-
-
-/* Targets */
-
-static ngx_uint_t
-ngx_goim_handover_is_avoided(uint64_t epoch)
-{
-    ngx_uint_t            i;
-    ngx_goim_handover_t  *ho;
-
-    ho = &ngx_goim_handover;
-
-    for (i = 0; i < ho->navoid; i++) {
-        if (ho->avoid[i] == epoch) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-static void
-ngx_goim_handover_avoid(void)
-{
-    uint64_t              epoch;
-    ngx_goim_handover_t  *ho;
-
-    ho = &ngx_goim_handover;
-    epoch = atomic_load(&ngx_goim_worker.channel->slots
-                            ->slot[ho->target].epoch);
-
-    ho->avoid[ho->navoid % NGX_GOIM_HANDOVER_AVOID] = epoch;
-    ho->navoid = ngx_min(ho->navoid + 1, NGX_GOIM_HANDOVER_AVOID);
-}
-
-
-/* A worker of another master, or of a later configuration of ours. */
-static ngx_uint_t
-ngx_goim_handover_is_target(uint32_t i)
-{
-    uint64_t              master;
-    goim_channel_slot_t  *slot;
-
-    slot = &ngx_goim_worker.channel->slots->slot[i];
-
-    if (i == ngx_goim_worker.reader->index || !atomic_load(&slot->takes)
-        || atomic_load(&slot->draining))
-    {
-        return 0;
-    }
-
-    master = atomic_load(&slot->master);
-
-    if (master == 0
-        || (master == ngx_goim_worker.conf->shared->master
-            && atomic_load(&slot->reload) <= ngx_goim_worker.conf->reload))
-    {
-        return 0;
-    }
-
-    return !ngx_goim_handover_is_avoided(atomic_load(&slot->epoch))
-           && goim_channel_slot_is_held(ngx_goim_worker.channel, i);
-}
-
-
-/* In turn, so that each gets its share. */
-static ngx_int_t
-ngx_goim_handover_find_target(void)
-{
-    uint32_t              i, k, used;
-    ngx_goim_handover_t  *ho;
-
-    ho = &ngx_goim_handover;
-    used = goim_channel_slots_used(ngx_goim_worker.channel);
-
-    if (ho->moved == 0 && used) {
-
-        /* not all that leave begin with the same one */
-
-        ho->target = ngx_goim_worker.reader->index;
-    }
-
-    for (k = 1; k <= used; k++) {
-        i = (ho->target + k) % used;
-
-        if (ngx_goim_handover_is_target(i)) {
-            ho->target = i;
-            return NGX_OK;
-        }
-    }
-
-    return NGX_DECLINED;
-}
-
-
-ngx_uint_t
-ngx_goim_handover_has_target(void)
-{
-    uint32_t   target;
-    ngx_int_t  rc;
-
-    /* who was asked last is still to be known */
-
-    target = ngx_goim_handover.target;
-    rc = ngx_goim_handover_find_target();
-    ngx_goim_handover.target = target;
-
-    return !ngx_goim_handover.over && rc == NGX_OK;
 }
 
 
@@ -345,9 +230,9 @@ ngx_goim_handover_late(void)
 {
     ngx_log_error(NGX_LOG_WARN, ngx_goim_worker.cycle->log, 0,
                   "goim handover: the worker in slot %uD does not answer",
-                  ngx_goim_handover.target);
+                  ngx_goim_target_slot());
 
-    ngx_goim_handover_avoid();
+    ngx_goim_target_avoid();
 }
 
 
@@ -371,11 +256,11 @@ ngx_goim_handover_wait(void)
     ho->sweeps = 0;
     ngx_goim_channel_release();
 
-    if (ho->navoid && (ngx_msec_int_t) (ho->slow - ngx_current_msec) > 0) {
-
+    if (ngx_goim_target_forgive()
+        && (ngx_msec_int_t) (ho->slow - ngx_current_msec) > 0)
+    {
         /* they may only be slow */
 
-        ho->navoid = 0;
         delay = ho->pause;
         ho->pause = ngx_min(delay * 2, NGX_GOIM_HANDOVER_PAUSE);
 
@@ -391,11 +276,12 @@ ngx_goim_handover_wait(void)
 static void
 ngx_goim_handover_step(void)
 {
+    uint64_t              room;
     ngx_goim_handover_t  *ho;
 
     ho = &ngx_goim_handover;
 
-    if (ngx_goim_handover_find_target() != NGX_OK) {
+    if (ngx_goim_target_find(&room) != NGX_OK) {
         ngx_goim_handover_wait();
         return;
     }
@@ -405,13 +291,13 @@ ngx_goim_handover_step(void)
         return;
     }
 
-    if (ngx_goim_offer_connect(ho->target) != NGX_OK) {
-        ngx_goim_handover_avoid();
+    if (ngx_goim_offer_connect(ngx_goim_target_slot()) != NGX_OK) {
+        ngx_goim_target_avoid();
         ngx_goim_handover_go_on(NGX_GOIM_HANDOVER_RETRY);
         return;
     }
 
-    if (ngx_goim_offer_slice() == 0) {
+    if (ngx_goim_offer_slice(room) == 0) {
         ngx_goim_offer_end();
         ngx_goim_handover_go_on(NGX_GOIM_HANDOVER_RETRY);
         return;

@@ -154,7 +154,7 @@ ngx_goim_offer_back(ngx_goim_conn_t *gc)
         return;
     }
 
-    if (!gc->stays && ngx_goim_handover_has_target()) {
+    if (!gc->stays && ngx_goim_target_is_there()) {
 
         /* worker_shutdown_timeout is not for those that others take */
 
@@ -388,16 +388,14 @@ ngx_goim_offer_add(ngx_goim_conn_t *gc)
 
 /* Those of the next slice; none of them goes away while it is made. */
 static uint32_t
-ngx_goim_offer_collect(ngx_goim_conn_t **slice)
+ngx_goim_offer_collect(ngx_goim_conn_t **slice, uint64_t max)
 {
     uint32_t  i, n;
 
     n = 0;
+    max = ngx_min(max, NGX_GOIM_OFFER_SLICE);
 
-    for (i = ngx_goim_worker.nconns;
-         i > 0 && n < NGX_GOIM_OFFER_SLICE;
-         i--)
-    {
+    for (i = ngx_goim_worker.nconns; i > 0 && n < max; i--) {
         if (ngx_goim_handover_is_ready(ngx_goim_worker.conns[i - 1])) {
             slice[n++] = ngx_goim_worker.conns[i - 1];
         }
@@ -408,7 +406,7 @@ ngx_goim_offer_collect(ngx_goim_conn_t **slice)
 
 
 ngx_uint_t
-ngx_goim_offer_slice(void)
+ngx_goim_offer_slice(uint64_t max)
 {
     uint32_t               i, n;
     ngx_goim_offers_t     *ho;
@@ -426,7 +424,7 @@ ngx_goim_offer_slice(void)
 
     ngx_goim_offer_begin();
 
-    n = ngx_goim_offer_collect(slice);
+    n = ngx_goim_offer_collect(slice, max);
 
     for (i = 0; i < n; i++) {
         if (ngx_goim_offer_add(slice[i]) != NGX_OK) {
@@ -473,7 +471,7 @@ static void
 ngx_goim_offer_answered(goim_handover_head_t *head)
 {
     uint32_t              i, moved;
-    ngx_uint_t            k;
+    ngx_uint_t            k, full;
     ngx_goim_conn_t      *gc;
     ngx_goim_offer_t     *offer;
     ngx_goim_offers_t    *ho;
@@ -494,6 +492,7 @@ ngx_goim_offer_answered(goim_handover_head_t *head)
     offer->answered = 1;
 
     moved = 0;
+    full = ngx_goim_target_is_full();
 
     for (i = 0; i < offer->n; i++) {
         gc = ho->conns[offer->first + i];
@@ -502,6 +501,10 @@ ngx_goim_offer_answered(goim_handover_head_t *head)
             moved++;
             ngx_goim_count(NGX_GOIM_MOVED_OUT, 1);
             ngx_goim_conn_moved(gc);
+
+        } else if (full) {
+            ngx_goim_count(NGX_GOIM_HANDOVER_BACK, 1);
+            ngx_goim_offer_back(gc);
 
         } else {
             gc->stays = 1;

@@ -12,6 +12,10 @@
                                           is left to others */
 
 
+/* the last one that came had one of the last descriptors */
+static ngx_uint_t  ngx_goim_handover_full;
+
+
 /* Configuration: the names of locations, which other configurations know */
 
 static ngx_int_t
@@ -281,6 +285,18 @@ ngx_goim_handover_pack(ngx_goim_conn_t *gc, goim_handover_conn_t *state,
 /* From bytes */
 
 /* What is left is for those that this worker accepts itself. */
+ngx_uint_t
+ngx_goim_handover_room(void)
+{
+    ngx_uint_t  reserve;
+
+    reserve = ngx_cycle->connection_n / NGX_GOIM_HANDOVER_RESERVE;
+
+    return ngx_goim_handover_full || ngx_cycle->free_connection_n <= reserve
+           ? 0 : ngx_cycle->free_connection_n - reserve;
+}
+
+
 static ngx_uint_t
 ngx_goim_handover_has_place(ngx_socket_t fd)
 {
@@ -293,9 +309,10 @@ ngx_goim_handover_has_place(ngx_socket_t fd)
                                                    : RLIM_INFINITY;
     }
 
-    return ngx_cycle->free_connection_n
-           > ngx_cycle->connection_n / NGX_GOIM_HANDOVER_RESERVE
-           && (rlim_t) fd < fds - fds / NGX_GOIM_HANDOVER_RESERVE;
+    ngx_goim_handover_full =
+        (rlim_t) fd >= fds - fds / NGX_GOIM_HANDOVER_RESERVE;
+
+    return ngx_goim_handover_room() != 0;
 }
 
 

@@ -42,6 +42,21 @@ static u_char             ngx_goim_take_buf[GOIM_HANDOVER_PACKET];
 
 /* Listening */
 
+static void
+ngx_goim_take_tell_room(void)
+{
+    uint64_t              takes;
+    goim_channel_slot_t  *slot;
+
+    slot = ngx_goim_worker.reader->slot;
+    takes = ngx_goim_handover_room() + 1;
+
+    if (atomic_load(&slot->takes) != takes) {
+        atomic_store(&slot->takes, takes);
+    }
+}
+
+
 static ngx_int_t
 ngx_goim_take_bind(ngx_socket_t fd)
 {
@@ -104,7 +119,7 @@ ngx_goim_handover_listen(ngx_cycle_t *cycle)
 
     atomic_store(&slot->master, ngx_goim_worker.conf->shared->master);
     atomic_store(&slot->reload, ngx_goim_worker.conf->reload);
-    atomic_store(&slot->takes, 1);
+    ngx_goim_take_tell_room();
 
     return;
 
@@ -488,6 +503,7 @@ ngx_goim_take_answer(ngx_goim_taker_t *taker)
     ngx_goim_take_drop(taker);
 
     head->kind = GOIM_HANDOVER_ANSWER;
+    ngx_goim_take_tell_room();
 
     if (send(taker->connection->fd, head, sizeof(*head), MSG_NOSIGNAL)
         != (ssize_t) sizeof(*head)
@@ -568,6 +584,8 @@ ngx_goim_handover_look(void)
     if (ngx_goim_take_listening == NULL) {
         return;
     }
+
+    ngx_goim_take_tell_room();
 
     for (q = ngx_queue_head(&ngx_goim_takers);
          q != ngx_queue_sentinel(&ngx_goim_takers);
