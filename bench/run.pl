@@ -83,12 +83,12 @@ my @long = (
     ['memory-after-100000', sub { memory_after_cell($_[0], 100000) }],
     ['storm-100000', sub { storm_cell($_[0], 100000) }],
     ['storm-auth-100000', sub { storm_cell($_[0], 100000, auth => 1) }],
-    # 50,000 deliveries a second
+    # 25,000 deliveries a second
     ['reload-10000', sub {
-        reload_cell($_[0], 10000, rooms => 1000, rate => 5000, reloads => 5,
+        reload_cell($_[0], 10000, rooms => 1000, rate => 2500, reloads => 5,
                     workers => [2, 4]) }],
     ['reload-112000', sub {
-        reload_cell($_[0], 112000, rooms => 1000, rate => 500,
+        reload_cell($_[0], 112000, rooms => 1000, rate => 250,
                     reloads => 5) }],
 );
 

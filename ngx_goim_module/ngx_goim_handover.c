@@ -16,6 +16,10 @@
 #define NGX_GOIM_HANDOVER_PAUSE    8000  /* ms likewise, at most, of clients'
                                             turn between slow ones */
 #define NGX_GOIM_HANDOVER_SWEEPS   20    /* ms for what is pending to go out */
+#define NGX_GOIM_HANDOVER_TURN     50    /* ms of clients' turn between slices,
+                                            at most */
+#define NGX_GOIM_HANDOVER_GOAL     3000  /* ms for all, if it can be done */
+#define NGX_GOIM_HANDOVER_LEAST    250   /* connections of a slice */
 
 
 typedef struct {
@@ -27,6 +31,9 @@ typedef struct {
     ngx_msec_t            slow;      /* likewise, one of them to answer */
     ngx_msec_t            pause;     /* until they are asked again */
     ngx_msec_t            sweeps;    /* likewise, what is pending; 0: no */
+    ngx_msec_t            began;     /* the slice */
+    ngx_msec_t            took;      /* the last one, and clients' turn as well */
+    ngx_msec_t            goal;      /* all are to be with others */
     uint32_t              moved;     /* connections so far */
 } ngx_goim_handover_t;
 
@@ -91,6 +98,7 @@ ngx_goim_handover_start(void)
 
     if (!ho->started) {
         ho->started = 1;
+        ho->goal = ngx_current_msec + NGX_GOIM_HANDOVER_GOAL;
         ngx_goim_handover_has_time();
 
         ho->event.handler = ngx_goim_handover_handler;
@@ -178,6 +186,7 @@ ngx_goim_handover_waits_for_sweeps(void)
     ho = &ngx_goim_handover;
 
     if (ho->sweeps == 0) {
+        ho->began = ngx_current_msec;
         ho->sweeps = (ngx_current_msec + NGX_GOIM_HANDOVER_SWEEPS) | 1;
         ngx_goim_channel_hold();
         ngx_goim_sweep_hurry();
@@ -239,7 +248,38 @@ ngx_goim_handover_late(void)
 void
 ngx_goim_handover_slice_done(ngx_uint_t answered)
 {
-    ngx_goim_handover_go_on(answered ? 1 : NGX_GOIM_HANDOVER_RETRY);
+    ngx_msec_t            turn;
+    ngx_goim_handover_t  *ho;
+
+    ho = &ngx_goim_handover;
+
+    /* as long as channel and clients have waited for it */
+
+    turn = ngx_current_msec - ho->began;
+    turn = ngx_min(ngx_max(turn, 1), NGX_GOIM_HANDOVER_TURN);
+
+    if ((ngx_msec_int_t) (ho->goal - ngx_current_msec) <= 0) {
+        turn = 1;
+    }
+
+    ho->took = ngx_current_msec - ho->began + turn;
+
+    ngx_goim_handover_go_on(answered ? turn : NGX_GOIM_HANDOVER_RETRY);
+}
+
+
+/* The smaller a slice, the less its clients wait; but it is to have an end. */
+static uint64_t
+ngx_goim_handover_slice(void)
+{
+    uint64_t        n;
+    ngx_msec_int_t  left;
+
+    left = (ngx_msec_int_t) (ngx_goim_handover.goal - ngx_current_msec);
+    n = (uint64_t) ngx_goim_worker.nconns * ngx_goim_handover.took
+        / ngx_max(left, 1);
+
+    return ngx_max(n, NGX_GOIM_HANDOVER_LEAST);
 }
 
 
@@ -297,7 +337,7 @@ ngx_goim_handover_step(void)
         return;
     }
 
-    if (ngx_goim_offer_slice(room) == 0) {
+    if (ngx_goim_offer_slice(ngx_min(room, ngx_goim_handover_slice())) == 0) {
         ngx_goim_offer_end();
         ngx_goim_handover_go_on(NGX_GOIM_HANDOVER_RETRY);
         return;

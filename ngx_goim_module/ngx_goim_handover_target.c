@@ -142,6 +142,31 @@ ngx_goim_target_is_full(void)
 }
 
 
+/* Those that leave together do not all begin with the same one. */
+static void
+ngx_goim_target_begin(void)
+{
+    uint32_t  i, n, used;
+
+    n = 0;
+    used = goim_channel_slots_used(ngx_goim_worker.channel);
+
+    for (i = 0; i < used; i++) {
+        n += ngx_goim_target_takes(i) != 0;
+    }
+
+    n = ngx_goim_worker.reader->index % ngx_max(n, 1);
+
+    for (i = 0; i < used; i++) {
+
+        if (ngx_goim_target_takes(i) && n-- == 0) {
+            ngx_goim_target.slot = (i + used - 1) % used;
+            return;
+        }
+    }
+}
+
+
 ngx_int_t
 ngx_goim_target_find(uint64_t *room)
 {
@@ -159,10 +184,7 @@ ngx_goim_target_find(uint64_t *room)
 
     if (!t->begun) {
         t->begun = 1;
-
-        /* not all that leave begin with the same one */
-
-        t->slot = ngx_goim_worker.reader->index;
+        ngx_goim_target_begin();
     }
 
     for (k = 1; k <= used; k++) {
