@@ -10,7 +10,7 @@
 
 
 #define NGX_GOIM_HANDOVER_ANSWER   1000  /* ms until they go back */
-#define NGX_GOIM_HANDOVER_WAIT     5000  /* ms for others to listen */
+#define NGX_GOIM_HANDOVER_WAIT     20000 /* ms for others to listen */
 #define NGX_GOIM_HANDOVER_SLOW     60000 /* ms for one of them to answer */
 #define NGX_GOIM_HANDOVER_RETRY    50    /* ms until they are looked for */
 #define NGX_GOIM_HANDOVER_PAUSE    8000  /* ms likewise, at most, of clients'
@@ -116,10 +116,19 @@ ngx_goim_handover_start(void)
 }
 
 
+/* A configuration has come since, and workers of it are to be expected. */
+static ngx_uint_t
+ngx_goim_handover_is_reload(void)
+{
+    return ngx_goim_worker.conf->shared->reload > ngx_goim_worker.conf->reload;
+}
+
+
 /* The rest goes by goim_drain. */
 static void
 ngx_goim_handover_end(void)
 {
+    ngx_uint_t            level;
     ngx_goim_handover_t  *ho;
 
     ho = &ngx_goim_handover;
@@ -132,7 +141,9 @@ ngx_goim_handover_end(void)
     ngx_goim_channel_release();
     ngx_goim_conn_drain_begin();
 
-    ngx_log_error(NGX_LOG_NOTICE, ngx_goim_worker.cycle->log, 0,
+    level = ngx_goim_handover_is_reload() ? NGX_LOG_WARN : NGX_LOG_NOTICE;
+
+    ngx_log_error(level, ngx_goim_worker.cycle->log, 0,
                   "goim handover: no worker takes the %uD connections that "
                   "are left after %uD", ngx_goim_worker.nconns, ho->moved);
 }
@@ -146,9 +157,7 @@ ngx_goim_handover_is_hopeless(void)
 
     left = (ngx_msec_int_t) (ngx_goim_handover.until - ngx_current_msec);
 
-    return left <= 0
-           || ngx_goim_worker.conf->shared->reload
-              <= ngx_goim_worker.conf->reload;
+    return left <= 0 || !ngx_goim_handover_is_reload();
 }
 
 

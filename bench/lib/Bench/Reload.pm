@@ -12,6 +12,7 @@ use Time::HiRes qw(sleep time);
 use Bench::Connections qw(workers_for);
 use Bench::Measure qw(alone median run BODY);
 use Bench::Server;
+use Test::Goim::Util qw(slurp);
 
 our @EXPORT_OK = qw(reload_cell);
 
@@ -95,7 +96,7 @@ sub reload {
 
     die "a reload: $stats->{closed} clients were closed, $missing messages are "
         . "missing, $stats->{lost} were passed over, $stats->{doubled} came "
-        . "twice or out of order\n"
+        . "twice or out of order\n", slurp("$server->{dir}/error.log")
         if $missing || grep { $stats->{$_} } qw(closed lost doubled);
 
     return { p99_us => $stats->{p99_us}, seconds => $seconds };
