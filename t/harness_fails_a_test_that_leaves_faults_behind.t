@@ -7,7 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
-use Test::More tests => 6;
+use Test::More tests => 8;
 
 my $common = <<'PERL';
 use strict;
@@ -57,6 +57,18 @@ is(failures_of('Test::Goim::Util::spew($goim->dir . "/reports/san.1", '
                . '"ERROR: AddressSanitizer");'),
    'no reports of sanitizers',
    'a sanitizer\'s report is noticed');
+
+is(failures_of('open(my $log, ">>", $goim->dir . "/error.log"); '
+               . 'print $log "a.c:1:2: runtime error: so it is\n";'
+               . 'close($log);'),
+   'no reports of sanitizers',
+   'also where a worker\'s log is');
+
+is(failures_of('open(my $log, ">>", $goim->dir . "/error.log"); '
+               . 'print $log "[notice] worker process 7 exited with code 1\n";'
+               . 'close($log);'),
+   'no alerts in the error log',
+   'a worker that ends itself is noticed, whatever reloads are under way');
 
 is(failures_of('die "half way";'), 'no check',
    'a test that dies does not pass');

@@ -737,7 +737,8 @@ sub finish {
         push @{$found{left}}, Test::Goim::Process->leftovers($host->{dir});
         push @{$found{alert}}, $host->{nginx} ? $host->{nginx}->alerts : ();
         push @{$found{report}},
-            map { slurp($_) } glob("$host->{dir}/reports/*");
+            (map { slurp($_) } glob("$host->{dir}/reports/*")),
+            $host->sanitizer_words;
         push @{$found{worker}}, @{$host->{worker_faults} || []};
         push @{$found{end}}, @{$host->{end_faults} || []};
     }
@@ -749,6 +750,16 @@ sub finish {
     none($found{end}, 'everything ends when asked');
     none(\@Test::Goim::Client::violations,
          'all that clients got is in the protocol');
+}
+
+
+# What a sanitizer says where the others write: UBSan reads its options when it
+# has something to report, and by then nginx has its title where they stood.
+sub sanitizer_words {
+    my ($self) = @_;
+
+    return map { grep { /: runtime error: |ERROR: \w+Sanitizer/ }
+                 split(/\n/, slurp($_)) } glob("$self->{dir}/*.{log,out,err}");
 }
 
 

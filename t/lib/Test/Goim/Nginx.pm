@@ -563,10 +563,13 @@ sub allow_alerts {
 
 
 # Those that are.
+# A worker that ends itself for want of something it can't do without is no
+# alert of nginx's.
 sub alerts {
     my ($self) = @_;
 
-    my @lines = grep { /\[(alert|emerg)\]/ }
+    my $bad = qr{\[(alert|emerg)\]|worker process \d+ exited with code [1-9]};
+    my @lines = grep { $_ =~ $bad }
         split(/\n/, slurp($self->{error_log}));
 
     for my $pattern (@{$self->{allowed}}) {
