@@ -707,6 +707,9 @@ ngx_goim_identity_t *ngx_goim_identity_restore(
 
 ngx_uint_t ngx_goim_identity_accepts(ngx_goim_identity_t *id, int32_t op);
 
+/* A mid as text, at most NGX_INT64_LEN bytes; returns its end. */
+u_char *ngx_goim_identity_print_mid(u_char *p, int64_t mid);
+
 /*
  * Adds operations to the accepts, or takes them away; the identity may move.
  * NGX_DECLINED: malformed or too many, nothing has changed.

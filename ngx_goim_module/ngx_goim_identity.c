@@ -408,6 +408,15 @@ ngx_goim_identity_accepts(ngx_goim_identity_t *id, int32_t op)
 }
 
 
+/* ngx_sprintf() negates what is below 0, which the least one does not bear. */
+u_char *
+ngx_goim_identity_print_mid(u_char *p, int64_t mid)
+{
+    return mid < 0 ? ngx_sprintf(p, "-%uL", 0 - (uint64_t) mid)
+                   : ngx_sprintf(p, "%uL", (uint64_t) mid);
+}
+
+
 /* Both lists are sorted; returns the length of their union. */
 static uint32_t
 ngx_goim_identity_add(int32_t *dst, ngx_goim_identity_t *id, int32_t *accepts,

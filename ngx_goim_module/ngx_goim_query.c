@@ -228,7 +228,7 @@ static ngx_int_t
 ngx_goim_query_answer_page(ngx_goim_page_t *page, ngx_str_t *key,
     u_char *data, size_t len)
 {
-    u_char                   *accepts;
+    u_char                   *p, *accepts, mid[NGX_INT64_LEN];
     size_t                    i, n;
     int32_t                   op;
     ngx_goim_query_answer_t   a;
@@ -252,8 +252,10 @@ ngx_goim_query_answer_page(ngx_goim_page_t *page, ngx_str_t *key,
     ngx_goim_page_string(page, key->data, key->len);
     ngx_goim_page_print(page, ",\"connection\":");
     ngx_goim_page_string(page, a.conn, a.conn_len);
-    ngx_goim_page_print(page, ",\"mid\":%L,\"transport\":\"%V\",\"pid\":%uL,"
-                        "\"room\":", a.mid,
+
+    p = ngx_goim_identity_print_mid(mid, a.mid);
+    ngx_goim_page_print(page, ",\"mid\":%*s,\"transport\":\"%V\","
+                        "\"pid\":%uL,\"room\":", (size_t) (p - mid), mid,
                         &ngx_goim_transport_names[a.transport], a.pid);
 
     if (a.room_len) {

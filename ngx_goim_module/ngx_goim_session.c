@@ -168,7 +168,9 @@ ngx_goim_session_who(u_char *p, ngx_goim_conn_t *gc)
     p = ngx_goim_session_field(p, ngx_goim_identity_key(gc->id),
                                gc->id->key_len);
 
-    return ngx_sprintf(p, " %L", gc->id->mid);
+    *p++ = ' ';
+
+    return ngx_goim_identity_print_mid(p, gc->id->mid);
 }
 
 

@@ -374,7 +374,7 @@ ngx_goim_uplink_client_headers(ngx_http_request_t *r, ngx_goim_uplink_t *up)
     }
 
     mid.data = p;
-    mid.len = ngx_sprintf(p, "%L", up->client.mid) - p;
+    mid.len = ngx_goim_identity_print_mid(p, up->client.mid) - p;
 
     if (ngx_goim_request_client(r, up->client.transport) != NGX_OK
         || ngx_goim_request_header(r, "X-Goim-Key", "x-goim-key",
