@@ -58,17 +58,22 @@ jw_route_write_string(uint8_t *p, goim_str_t s)
 }
 
 
-/* The target of KEYS, and of KICK, which begins with whom to spare. */
+/*
+ * The target of KEYS, and of KICK, which begins with who alone is to go, or
+ * whom to spare.
+ */
 static int
 jw_route_keys(jw_route_t *rt, const goim_push_t *push)
 {
-    size_t    i, size;
-    uint8_t  *p;
+    size_t      i, size;
+    uint8_t    *p;
+    goim_str_t  conn;
 
     size = 0;
+    conn = push->only.len ? push->only : push->spare;
 
     if (push->type == GOIM_PUSH_KICK) {
-        size = sizeof(uint16_t) + push->spare.len;
+        size = sizeof(uint16_t) + conn.len;
     }
 
     for (i = 0; i < push->nkeys; i++) {
@@ -82,7 +87,7 @@ jw_route_keys(jw_route_t *rt, const goim_push_t *push)
     p = rt->target;
 
     if (push->type == GOIM_PUSH_KICK) {
-        p = jw_route_write_string(p, push->spare);
+        p = jw_route_write_string(p, conn);
     }
 
     for (i = 0; i < push->nkeys; i++) {
@@ -130,6 +135,7 @@ jw_route_push(jw_route_t *rt, const goim_push_t *push,
     case GOIM_PUSH_KICK:
         rt->message.kind = GOIM_RECORD_KICK;
         rt->message.body = push->reason;
+        rt->message.arg = push->only.len ? GOIM_KICK_ONLY : GOIM_KICK_SPARE;
         break;
 
     case GOIM_PUSH_KEYS:

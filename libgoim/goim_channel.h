@@ -57,11 +57,14 @@ typedef enum {
     GOIM_RECORD_ROOM,         /* target: the room's name */
     GOIM_RECORD_BROADCAST,    /* target: empty; arg: goim's speed */
     GOIM_RECORD_KEYS,         /* target: keys, each 16-bit length and bytes */
-    GOIM_RECORD_KICK,         /* target: the connection id to spare (may be
-                                 empty), then keys, in the form of KEYS;
-                                 body: the reason */
+    GOIM_RECORD_KICK,         /* target: a connection id, then keys, in the
+                                 form of KEYS; arg: what the id is for; body:
+                                 the reason */
     GOIM_RECORD_KINDS
 } goim_record_kind_e;
+
+#define GOIM_KICK_SPARE  0  /* all go but this one; it may be empty */
+#define GOIM_KICK_ONLY   1  /* nobody goes but this one */
 
 
 /*

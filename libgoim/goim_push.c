@@ -72,6 +72,11 @@ goim_push_check(const goim_push_t *push, const char **why)
             return GOIM_INVALID;
         }
 
+        if (push->only.len > GOIM_PUSH_MAX_KEY) {
+            *why = "only is longer than 255 bytes";
+            return GOIM_INVALID;
+        }
+
         return goim_push_check_keys(push, why);
 
     case GOIM_PUSH_ROOM:
@@ -185,6 +190,7 @@ goim_push_v2_decode(goim_push_t *push, goim_push_memory_t *memory,
     case GOIM_PUSH_KICK:
         push->spare = goim_push_v2_view(msg->spare);
         push->reason = goim_push_v2_view(msg->reason);
+        push->only = goim_push_v2_view(msg->only);
 
         /* fall through */
 
@@ -341,6 +347,7 @@ goim_push_encode(const goim_push_t *push, uint8_t **value, size_t *len)
     case GOIM_PUSH_KICK:
         msg.spare = goim_push_v2_data(push->spare);
         msg.reason = goim_push_v2_data(push->reason);
+        msg.only = goim_push_v2_data(push->only);
 
         /* fall through */
 

@@ -12,7 +12,7 @@
 
 
 #define GOIM_PUSH_MAX_KEYS  65535  /* of one push */
-#define GOIM_PUSH_MAX_KEY   255    /* bytes of a key, or of spare */
+#define GOIM_PUSH_MAX_KEY   255    /* bytes of a key, spare, or only */
 
 
 typedef enum {
@@ -34,6 +34,8 @@ typedef struct {
     goim_str_t        body;
     goim_str_t        spare;   /* KICK: the connection id to spare */
     goim_str_t        reason;  /* KICK */
+    goim_str_t        only;    /* KICK: the id of the only connection that
+                                  goes; empty: all but the one to spare */
     void             *memory;  /* what the views point into; for _destroy */
 } goim_push_t;
 

@@ -332,6 +332,7 @@ ls_push_kicks(ls_t *ls, const ls_session_kick_t *kicks, size_t n)
         push.keys = (goim_str_t *) &kicks[i].key;
         push.nkeys = 1;
         push.spare = kicks[i].spare;
+        push.only = kicks[i].only;
         push.reason = (goim_str_t) { reason, sizeof(reason) - 1 };
 
         ls_producer_send(ls->producer, &push, ls_push_kicked, ls);

@@ -36,12 +36,14 @@ typedef struct {
 
 /*
  * A connection that has to go, since another with its key is younger: a kick
- * of the key at server that spares the connection id.
+ * of the key at server that is for this connection id alone.  Whoever has the
+ * key when the kick arrives may be younger than both.
  */
 typedef struct {
     goim_str_t  key;
     goim_str_t  server;
-    goim_str_t  spare;
+    goim_str_t  spare;    /* the younger one's id */
+    goim_str_t  only;     /* the one that goes */
 } ls_session_kick_t;
 
 

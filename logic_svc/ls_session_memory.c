@@ -103,12 +103,18 @@ struct ls_memory_life_s {
 
 /*
  * Kicks for a callback, with memory for as many as there can be.  Their keys
- * are the caller's; what is spared may end before the callback is called.
+ * are the caller's; who is spared, and who goes, may end before the callback
+ * is called.
  */
 typedef struct {
-    ls_session_kick_t  *elts;
-    uint8_t           (*spares)[LS_REPORT_CONN];
-    size_t              n;
+    uint8_t             spare[LS_REPORT_CONN];
+    uint8_t             only[LS_REPORT_CONN];
+} ls_memory_kick_ids_t;
+
+typedef struct {
+    ls_session_kick_t     *elts;
+    ls_memory_kick_ids_t  *ids;
+    size_t                 n;
 } ls_memory_kicks_t;
 
 
@@ -394,19 +400,22 @@ static void
 ls_memory_add_kick(ls_memory_kicks_t *kicks, const ls_memory_session_t *goes,
     const ls_memory_session_t *stays, goim_str_t key)
 {
-    uint8_t            *spare;
-    ls_session_kick_t  *k;
+    ls_session_kick_t     *k;
+    ls_memory_kick_ids_t  *ids;
 
     k = &kicks->elts[kicks->n];
-    spare = kicks->spares[kicks->n++];
+    ids = &kicks->ids[kicks->n++];
 
-    memcpy(spare, stays->conn, stays->conn_len);
+    memcpy(ids->spare, stays->conn, stays->conn_len);
+    memcpy(ids->only, goes->conn, goes->conn_len);
 
     k->key = key;
     k->server.data = (uint8_t *) goes->server->name;
     k->server.len = goes->server->len;
-    k->spare.data = spare;
+    k->spare.data = ids->spare;
     k->spare.len = stays->conn_len;
+    k->only.data = ids->only;
+    k->only.len = goes->conn_len;
 }
 
 
@@ -467,11 +476,11 @@ static void
 ls_memory_connect(ls_session_t *ls, const ls_session_entry_t *entry,
     ls_session_kicks_pt done, void *data)
 {
-    uint8_t               spare[1][LS_REPORT_CONN];
-    ls_memory_t          *lm = (ls_memory_t *) ls;
-    ls_session_kick_t     kick;
-    ls_memory_kicks_t     kicks = { &kick, spare, 0 };
-    ls_memory_session_t  *s;
+    ls_memory_t           *lm = (ls_memory_t *) ls;
+    ls_session_kick_t      kick;
+    ls_memory_kick_ids_t   ids;
+    ls_memory_kicks_t      kicks = { &kick, &ids, 0 };
+    ls_memory_session_t   *s;
 
     s = ls_memory_add(lm, entry);
 
@@ -806,9 +815,9 @@ ls_memory_report(ls_session_t *ls, const ls_report_t *report,
 
     kicks.n = 0;
     kicks.elts = malloc((report->nevents + 1) * sizeof(ls_session_kick_t));
-    kicks.spares = malloc((report->nevents + 1) * LS_REPORT_CONN);
+    kicks.ids = malloc((report->nevents + 1) * sizeof(ls_memory_kick_ids_t));
 
-    if (kicks.elts && kicks.spares) {
+    if (kicks.elts && kicks.ids) {
         rc = ls_memory_take_report((ls_memory_t *) ls, report, &kicks,
                                    &resync);
     }
@@ -816,7 +825,7 @@ ls_memory_report(ls_session_t *ls, const ls_report_t *report,
     done(data, rc, kicks.elts, kicks.n, resync);
 
     free(kicks.elts);
-    free(kicks.spares);
+    free(kicks.ids);
 }
 
 

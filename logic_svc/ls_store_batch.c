@@ -303,10 +303,12 @@ ls_store_batch_kicks(const ls_store_batch_t *b, ls_session_kick_t *kicks)
         if (s->code == '<') {
             kicks[n].server = b->server;
             kicks[n].spare = s->other_conn;
+            kicks[n].only = s->conn;
 
         } else if (s->code == '>') {
             kicks[n].server = s->other_server;
             kicks[n].spare = s->conn;
+            kicks[n].only = s->other_conn;
 
         } else {
             continue;

@@ -1203,6 +1203,11 @@ u_char *ngx_goim_fanout_frame(u_char *p, const goim_record_t *record,
 const u_char *ngx_goim_fanout_key(const goim_record_t *record, uint32_t *at,
     size_t *len);
 
+/* Whether a kick, whose target begins with that connection id, is for gc,
+ * which has one of its keys. */
+ngx_uint_t ngx_goim_fanout_kicks(const goim_record_t *record,
+    const u_char *conn, size_t len, ngx_goim_conn_t *gc);
+
 void ngx_goim_fanout_record(const goim_record_t *record);
 
 /* Records before the next one were missed. */

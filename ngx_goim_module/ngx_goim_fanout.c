@@ -352,19 +352,32 @@ ngx_goim_fanout_keys(const goim_record_t *record)
 
 
 /* Ends connections by key, but for the one whose id is to be spared. */
+ngx_uint_t
+ngx_goim_fanout_kicks(const goim_record_t *record, const u_char *conn,
+    size_t len, ngx_goim_conn_t *gc)
+{
+    u_char      id[NGX_GOIM_CONN_MAX];
+    ngx_uint_t  is_it;
+
+    is_it = len && ngx_goim_conn_id(gc, id) == len
+            && ngx_memcmp(id, conn, len) == 0;
+
+    return record->arg == GOIM_KICK_ONLY ? is_it : !is_it;
+}
+
+
 static void
 ngx_goim_fanout_kick(const goim_record_t *record)
 {
-    size_t            len, spare_len;
-    u_char            id[NGX_GOIM_CONN_MAX];
+    size_t            len, conn_len;
     uint32_t          at;
-    const u_char     *key, *spare;
+    const u_char     *key, *conn;
     ngx_goim_conn_t  *gc;
 
     at = 0;
 
-    spare = ngx_goim_fanout_key(record, &at, &spare_len);
-    if (spare == NULL) {
+    conn = ngx_goim_fanout_key(record, &at, &conn_len);
+    if (conn == NULL) {
         return;
     }
 
@@ -372,14 +385,10 @@ ngx_goim_fanout_kick(const goim_record_t *record)
 
         gc = ngx_goim_key_find(key, len);
 
-        if (gc == NULL
-            || (spare_len && ngx_goim_conn_id(gc, id) == spare_len
-                && ngx_memcmp(id, spare, spare_len) == 0))
-        {
-            continue;
+        if (gc && ngx_goim_fanout_kicks(record, conn, conn_len, gc)) {
+            ngx_goim_conn_kick(gc, goim_record_body(record),
+                               record->body_len);
         }
-
-        ngx_goim_conn_kick(gc, goim_record_body(record), record->body_len);
     }
 }
 

@@ -114,9 +114,8 @@ ngx_goim_replay_kick(const goim_record_t *record, ngx_goim_taken_t *taken)
 
 static void
 ngx_goim_replay_key(const goim_record_t *record, ngx_goim_taken_t *taken,
-    ngx_uint_t n, const u_char *key, size_t len, ngx_str_t *spare)
+    ngx_uint_t n, const u_char *key, size_t len, ngx_str_t *conn)
 {
-    u_char            id[NGX_GOIM_CONN_MAX];
     ngx_uint_t        i;
     ngx_goim_conn_t  *gc;
 
@@ -130,9 +129,7 @@ ngx_goim_replay_key(const goim_record_t *record, ngx_goim_taken_t *taken,
         }
 
         if (record->kind == GOIM_RECORD_KICK) {
-            if (spare->len == 0 || ngx_goim_conn_id(gc, id) != spare->len
-                || ngx_memcmp(id, spare->data, spare->len) != 0)
-            {
+            if (ngx_goim_fanout_kicks(record, conn->data, conn->len, gc)) {
                 ngx_goim_replay_kick(record, &taken[i]);
             }
 
@@ -152,21 +149,21 @@ ngx_goim_replay_keys(const goim_record_t *record, ngx_goim_taken_t *taken,
 {
     size_t         len;
     uint32_t       at;
-    ngx_str_t      spare;
+    ngx_str_t      conn;
     const u_char  *key;
 
     at = 0;
-    ngx_str_null(&spare);
+    ngx_str_null(&conn);
 
     if (record->kind == GOIM_RECORD_KICK) {
-        spare.data = (u_char *) ngx_goim_fanout_key(record, &at, &spare.len);
-        if (spare.data == NULL) {
+        conn.data = (u_char *) ngx_goim_fanout_key(record, &at, &conn.len);
+        if (conn.data == NULL) {
             return;
         }
     }
 
     while ((key = ngx_goim_fanout_key(record, &at, &len)) != NULL) {
-        ngx_goim_replay_key(record, taken, n, key, len, &spare);
+        ngx_goim_replay_key(record, taken, n, key, len, &conn);
     }
 }
 

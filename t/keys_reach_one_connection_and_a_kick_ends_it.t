@@ -9,7 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 16;
+use Test::Goim tests => 18;
 
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport')->start;
 
@@ -84,8 +84,16 @@ $goim->kick([$first], spare => $clients[0]{token}{test}{headers}
 is(got($clients[0])->[0], '', 'a kick does not end whom it spares');
 ok($clients[0]->is_open, 'nor is a kick for another server obeyed');
 
+$goim->kick([$first, $last], only => 'no-one');
+$goim->kick([$first], only => $clients[-1]{token}{test}{headers}
+                                          {'X-Goim-Conn'});
+is(got($clients[0])->[0], '', 'one that is for another connection alone ends');
+ok($clients[0]->is_open && $clients[-1]->is_open, 'nobody');
+
 $goim->push_keys([$first], 1000, 'before');
-$goim->kick([$first, $last], spare => 'no-one', reason => 'r');
+$goim->kick([$first], reason => 'r',
+            only => $clients[0]{token}{test}{headers}{'X-Goim-Conn'});
+$goim->kick([$last], spare => 'no-one', reason => 'r');
 is($clients[0]->expect_close, 1008, 'a kick ends a connection with 1008');
 is($clients[0]{close_reason}, 'r', 'with its reason');
 is($clients[-1]->expect_close, 1008, 'and those of all its keys');

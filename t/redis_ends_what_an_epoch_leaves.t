@@ -64,7 +64,7 @@ for my $kind ('Redis', 'memory') {
     # killed, and followed by another
     $report->("s1 0 ${e}2 partial 1",
               ['connect e1 k1 1 tcp 10.0.0.3 2000'],
-              'ok k1@s1!e1', 'a later one begins');
+              'ok k1@s1!e1<c1', 'a later one begins');
     $report->("s1 0 ${e}2 partial 1", ['room r://1 1'], 'ok',
               'and tells of a room');
     $is->('online', 'ok room:r://1=3 room:r://2=1 s1=2/3 s2=1/1',

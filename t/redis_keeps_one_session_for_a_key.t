@@ -30,13 +30,13 @@ for my $kind ('Redis', 'memory') {
     $is->('connect k 7 s1 c1 1000', 'ok', 'a connection comes');
     $is->('keys k x', 'ok k@s1 x@', 'its key is found, another is not');
     $is->('mids 7 8', 'ok k@s1', 'and its member');
-    $is->('connect k 7 s2 c2 2000', 'ok k@s1!c2', 'a younger kicks it');
+    $is->('connect k 7 s2 c2 2000', 'ok k@s1!c2<c1', 'a younger kicks it');
     $is->('keys k', 'ok k@s2', 'and takes its place');
     $is->('mids 7', 'ok k@s2', 'also as the member\'s');
-    $is->('connect k 7 s1 c0 1500', 'ok k@s1!c2',
+    $is->('connect k 7 s1 c0 1500', 'ok k@s1!c2<c0',
           'an older that comes later is kicked itself');
     $is->('keys k', 'ok k@s2', 'and takes no place');
-    $is->('connect k 7 s3 c3 2000', 'ok k@s2!c3',
+    $is->('connect k 7 s3 c3 2000', 'ok k@s2!c3<c2',
           'of two with the same time the one that is told of later stays');
 
     # what workers report
@@ -47,8 +47,8 @@ for my $kind ('Redis', 'memory') {
     $is->('keys k', 'ok k@s3', 'and leaves the key alone');
     $is->('mids 7', 'ok k@s3', 'and the member');
     $report->('s1 0 10 complete 1', ['connect c0 k 7 tcp 10.0.0.1 1500'],
-              'ok k@s1!c3', 'an older one is reported, and kicked');
-    $report->('s1 0 10 complete 1', ['renew c0 k 7'], 'ok k@s1!c3',
+              'ok k@s1!c3<c0', 'an older one is reported, and kicked');
+    $report->('s1 0 10 complete 1', ['renew c0 k 7'], 'ok k@s1!c3<c0',
               'and kicked again when it is renewed');
     $report->('s3 0 10 complete 1', ['renew c3 k 7'], 'ok',
               'the younger is renewed');
@@ -67,11 +67,11 @@ for my $kind ('Redis', 'memory') {
     $is->('mids 9', 'ok a@s3 b@s3', 'those that stay are found');
 
     like($store->report('s3 0 10 complete 2', @lines),
-         qr/^ok( a\@s3!a2)?$/, "$kind: the same report comes again");
+         qr/^ok( a\@s3!a2<a1)?$/, "$kind: the same report comes again");
     $is->('mids 9', 'ok a@s3 b@s3', 'and changes nothing');
 
     # a member changes with the key
-    $is->('connect a 10 s1 a3 4000', 'ok a@s3!a3',
+    $is->('connect a 10 s1 a3 4000', 'ok a@s3!a3<a2',
           'a key comes with another member');
     $is->('mids 9', 'ok b@s3', 'who is not found by the old one');
     $is->('mids 10', 'ok a@s1', 'but by the new one');

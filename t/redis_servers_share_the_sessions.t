@@ -71,7 +71,7 @@ is($store->ask("keys k$away[0] k$there[0]"),
    "again k$away[0]\@ k$there[0]\@s1",
    'of both kinds, those that are there');
 is($store->ask("connect k$there[0] $there[0] s2 d1 2000"),
-   "ok k$there[0]\@s1!d1", 'connections come in');
+   "ok k$there[0]\@s1!d1<c$there[0]", 'connections come in');
 is($store->ask("connect k$away[0] $there[0] s2 d2 2000"), 'again',
    'but for keys of the one');
 is($store->ask('up'), '1', 'the store is up');
@@ -81,7 +81,7 @@ my @new = ("connect e1 k$there[1] $there[1] tcp ::1 3000",
            "connect e2 k$away[1] $away[1] tcp ::1 3000",
            "disconnect c$away[2] k$away[2] $away[2] client");
 is($store->report('s1 0 5 complete 200', @new),
-   "again k$there[1]\@s1!e1", 'a report that it has a part in has to wait');
+   "again k$there[1]\@s1!e1<c$there[1]", 'a report that it has a part in has to wait');
 ok(wait_until(60, undef, sub {
     $store->report('s1 0 5 complete 200', @new) eq 'ok';
 }), 'but not for long');

@@ -33,7 +33,8 @@ check_same(const goim_push_t *a, const goim_push_t *b)
         || a->nkeys != b->nkeys || views_differ(a->server, b->server)
         || views_differ(a->room, b->room) || views_differ(a->body, b->body)
         || views_differ(a->spare, b->spare)
-        || views_differ(a->reason, b->reason))
+        || views_differ(a->reason, b->reason)
+        || views_differ(a->only, b->only))
     {
         __builtin_trap();
     }
@@ -56,7 +57,8 @@ check_limits(const goim_push_t *push)
     has_keys = push->type == GOIM_PUSH_KEYS || push->type == GOIM_PUSH_KICK;
 
     if (has_keys != (push->nkeys > 0) || push->nkeys > GOIM_PUSH_MAX_KEYS
-        || push->spare.len > GOIM_PUSH_MAX_KEY || push->speed < 0)
+        || push->spare.len > GOIM_PUSH_MAX_KEY
+        || push->only.len > GOIM_PUSH_MAX_KEY || push->speed < 0)
     {
         __builtin_trap();
     }

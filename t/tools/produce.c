@@ -10,7 +10,7 @@
  *   room ROOM OP BODYHEX
  *   keys SERVER|- KEY[,KEY...] OP BODYHEX
  *   all OP SPEED BODYHEX
- *   kick SERVER|- KEY[,KEY...] SPARE|- REASONHEX
+ *   kick SERVER|- KEY[,KEY...] SPARE|- REASONHEX [ONLY]
  *   stream NAME ROOM[,ROOM...] OP FIRST COUNT RATE SIZE
  *   committed GROUP PARTITION   answered "committed OFFSET", or "none"
  *   stop                     ends the streams where they are
@@ -302,6 +302,7 @@ produce_command_keys(char **word, int words)
     if (strcmp(word[0], "kick") == 0) {
         push.type = GOIM_PUSH_KICK;
         push.spare = produce_str(word[3]);
+        push.only = words > 5 ? produce_str(word[5]) : push.only;
         push.reason.data = (uint8_t *) word[4];
         push.reason.len = len;
 

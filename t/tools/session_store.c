@@ -23,7 +23,8 @@
  *                                      is "ok"
  *   end                                destroys the store and exits
  *
- * A kick is written as "KEY@SERVER!CONN", CONN being spared.
+ * A kick is written as "KEY@SERVER!CONN<ONLY", CONN being spared and ONLY the
+ * one that goes.
  */
 
 #include <errno.h>
@@ -106,9 +107,11 @@ store_print_kicks(const ls_session_kick_t *kicks, size_t n)
     size_t  i;
 
     for (i = 0; i < n; i++) {
-        printf(" %.*s@%.*s!%.*s", (int) kicks[i].key.len, kicks[i].key.data,
-               (int) kicks[i].server.len, kicks[i].server.data,
-               (int) kicks[i].spare.len, kicks[i].spare.data);
+        printf(" %.*s@%.*s!%.*s<%.*s", (int) kicks[i].key.len,
+               kicks[i].key.data, (int) kicks[i].server.len,
+               kicks[i].server.data, (int) kicks[i].spare.len,
+               kicks[i].spare.data, (int) kicks[i].only.len,
+               kicks[i].only.data);
     }
 }
 

@@ -169,6 +169,7 @@ test_push_decode_reads_a_kick(void **state)
     assert_view(push.keys[0], BYTES("k1"));
     assert_view(push.spare, BYTES("c7"));
     assert_view(push.reason, BYTES("replaced"));
+    assert_view(push.only, BYTES("c6"));
     assert_int_equal(push.body.len, 0);
 
     goim_push_destroy(&push);
@@ -205,7 +206,7 @@ test_push_encode_writes_what_goim_v2_writes(void **state)
 
 
 static void
-test_push_encode_writes_a_kick_with_fields_16_and_17(void **state)
+test_push_encode_writes_a_kick_with_fields_16_to_18(void **state)
 {
     goim_str_t   key;
     goim_push_t  push = { 0 };
@@ -220,6 +221,7 @@ test_push_encode_writes_a_kick_with_fields_16_and_17(void **state)
     push.nkeys = 1;
     push.spare = view_of("c7");
     push.reason = view_of("replaced");
+    push.only = view_of("c6");
 
     assert_encodes(&push, BYTES(V2_KICK));
 }
@@ -347,10 +349,10 @@ test_push_decode_skips_fields_that_it_does_not_know(void **state)
 
     (void) state;
 
-    /* 18 and 100: varint, 64 bits, bytes, 32 bits */
+    /* 19 and 100: varint, 64 bits, bytes, 32 bits */
 
-    assert_decodes(&push, BYTES(V2_ROOM "\x90\x01\xac\x02"
-                                "\x91\x01" "12345678"
+    assert_decodes(&push, BYTES(V2_ROOM "\x98\x01\xac\x02"
+                                "\x99\x01" "12345678"
                                 "\xa2\x06\x03xyz"
                                 "\xa5\x06" "1234"));
     assert_view(push.room, BYTES("live://1000"));
@@ -371,21 +373,21 @@ test_push_decode_leaves_out_what_the_type_does_not_use(void **state)
 
 #define ALL_FIELDS                                                            \
     "\x10\x01\x18\x02\x22\x01s\x2a\x01r\x32\x01k\x3a\x01" "b"                 \
-    "\x82\x01\x01p\x8a\x01\x01" "e"
+    "\x82\x01\x01p\x8a\x01\x01" "e\x92\x01\x01o"
 
     assert_decodes(&push, BYTES(ALL_FIELDS));
     assert_int_equal(push.speed + push.room.len, 0);
-    assert_int_equal(push.spare.len + push.reason.len, 0);
+    assert_int_equal(push.spare.len + push.reason.len + push.only.len, 0);
     goim_push_destroy(&push);
 
     assert_decodes(&push, BYTES("\x08\x01" ALL_FIELDS));
     assert_int_equal(push.speed + push.server.len + push.nkeys, 0);
-    assert_int_equal(push.spare.len + push.reason.len, 0);
+    assert_int_equal(push.spare.len + push.reason.len + push.only.len, 0);
     goim_push_destroy(&push);
 
     assert_decodes(&push, BYTES("\x08\x02" ALL_FIELDS));
     assert_int_equal(push.room.len + push.server.len + push.nkeys, 0);
-    assert_int_equal(push.spare.len + push.reason.len, 0);
+    assert_int_equal(push.spare.len + push.reason.len + push.only.len, 0);
     goim_push_destroy(&push);
 
     assert_decodes(&push, BYTES("\x08\x10" ALL_FIELDS));
@@ -593,28 +595,39 @@ test_push_key_is_1_to_255_bytes(void **state)
 
 
 static void
-test_push_spare_is_at_most_255_bytes(void **state)
+test_push_spare_and_only_are_at_most_255_bytes(void **state)
 {
-    size_t        n;
+    size_t        i, n;
     char          value[300];
     goim_push_t   push;
 
+    static const struct {
+        const char  *tag, *why;
+    } fields[] = {
+        { "\x82\x01", "spare is longer than 255 bytes" },
+        { "\x92\x01", "only is longer than 255 bytes" },
+    };
+
     (void) state;
 
-    memcpy(value, "\x08\x10\x32\x01k\x82\x01", 7);
+    memcpy(value, "\x08\x10\x32\x01k", 5);
 
-    for (n = 254; n <= 256; n++) {
-        value[7] = (char) ((n & 0x7f) | 0x80);
-        value[8] = (char) (n >> 7);
-        memset(value + 9, 's', n);
+    for (i = 0; i < 2; i++) {
+        memcpy(value + 5, fields[i].tag, 2);
 
-        if (n <= GOIM_PUSH_MAX_KEY) {
-            assert_decodes(&push, value, 9 + n);
-            assert_int_equal(push.spare.len, n);
-            goim_push_destroy(&push);
+        for (n = 254; n <= 256; n++) {
+            value[7] = (char) ((n & 0x7f) | 0x80);
+            value[8] = (char) (n >> 7);
+            memset(value + 9, 's', n);
 
-        } else {
-            assert_refused(value, 9 + n, "spare is longer than 255 bytes");
+            if (n <= GOIM_PUSH_MAX_KEY) {
+                assert_decodes(&push, value, 9 + n);
+                assert_int_equal(i ? push.only.len : push.spare.len, n);
+                goim_push_destroy(&push);
+
+            } else {
+                assert_refused(value, 9 + n, fields[i].why);
+            }
         }
     }
 }
@@ -808,7 +821,7 @@ main(void)
         cmocka_unit_test(test_push_decode_reads_a_broadcast_of_goim_v2),
         cmocka_unit_test(test_push_decode_reads_a_kick),
         cmocka_unit_test(test_push_encode_writes_what_goim_v2_writes),
-        cmocka_unit_test(test_push_encode_writes_a_kick_with_fields_16_and_17),
+        cmocka_unit_test(test_push_encode_writes_a_kick_with_fields_16_to_18),
         cmocka_unit_test(test_push_encode_leaves_out_what_is_zero),
         cmocka_unit_test(test_push_encode_refuses_what_decode_would),
         cmocka_unit_test(test_push_op_and_speed_may_be_any_int32),
@@ -825,7 +838,7 @@ main(void)
         cmocka_unit_test(test_push_decode_survives_values_cut_at_every_byte),
         cmocka_unit_test(test_push_nkeys_is_limited_to_65535),
         cmocka_unit_test(test_push_key_is_1_to_255_bytes),
-        cmocka_unit_test(test_push_spare_is_at_most_255_bytes),
+        cmocka_unit_test(test_push_spare_and_only_are_at_most_255_bytes),
         cmocka_unit_test(test_push_room_has_a_name_that_is_allowed),
         cmocka_unit_test(test_push_msg_never_begins_as_json_does),
         cmocka_unit_test(test_push_destroy_may_be_called_twice),

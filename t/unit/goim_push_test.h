@@ -44,7 +44,7 @@
 
 #define V2_KICK                                                               \
     "\x08\x10\x22\x07" "comet-1" "\x32\x02k1" "\x82\x01\x02" "c7"             \
-    "\x8a\x01\x08replaced"
+    "\x8a\x01\x08replaced" "\x92\x01\x02" "c6"
 
 
 static const goim_push_conf_t  conf = { "test", 5 };

@@ -256,9 +256,40 @@ test_route_kick_begins_with_the_connection_to_spare(void **state)
 
     assert_int_equal(rt.skip, GOIM_JOB_COUNTERS);
     assert_int_equal(rt.message.kind, GOIM_RECORD_KICK);
+    assert_int_equal(rt.message.arg, GOIM_KICK_SPARE);
     assert_target(&rt, target, len);
     assert_int_equal(rt.message.body.len, 8);
     assert_memory_equal(rt.message.body.data, "replaced", 8);
+
+    jw_route_done(&rt);
+    free(value);
+}
+
+
+static void
+test_route_kick_may_be_for_one_connection_alone(void **state)
+{
+    size_t        len;
+    uint8_t      *value, target[64];
+    goim_str_t    key;
+    jw_route_t    rt;
+    goim_push_t   push = { .type = GOIM_PUSH_KICK };
+
+    (void) state;
+
+    key = view_of("k1");
+    push.keys = &key;
+    push.nkeys = 1;
+    push.spare = view_of("conn-9");
+    push.only = view_of("conn-10");
+
+    value = route_push(&rt, &push);
+
+    len = add_string(target, "conn-10");
+    len += add_string(target + len, "k1");
+
+    assert_int_equal(rt.message.arg, GOIM_KICK_ONLY);
+    assert_target(&rt, target, len);
 
     jw_route_done(&rt);
     free(value);
@@ -426,6 +457,7 @@ main(void)
         cmocka_unit_test(
             test_route_keys_without_a_server_are_for_every_server),
         cmocka_unit_test(test_route_kick_begins_with_the_connection_to_spare),
+        cmocka_unit_test(test_route_kick_may_be_for_one_connection_alone),
         cmocka_unit_test(test_route_kick_may_spare_nobody),
         cmocka_unit_test(test_route_old_json_gets_the_configured_type_and_op),
         cmocka_unit_test(test_route_what_cannot_be_read_says_why),

@@ -84,6 +84,17 @@ hear_kicks(void *data, int rc, const ls_session_kick_t *kicks, size_t n)
     for (i = 0; i < n; i++) {
         hear("kick %.*s at %.*s, spare %.*s\n", STR(kicks[i].key),
              STR(kicks[i].server), STR(kicks[i].spare));
+
+        /* the younger one is never the one to go */
+
+        if (kicks[i].only.len == 0
+            || (kicks[i].only.len == kicks[i].spare.len
+                && memcmp(kicks[i].only.data, kicks[i].spare.data,
+                          kicks[i].only.len)
+                   == 0))
+        {
+            hear("but who goes is not told\n");
+        }
     }
 }
 

@@ -92,13 +92,13 @@ sub all {
 }
 
 
-# spare => connection id, reason => text, server => id of the comet
+# spare, only => connection ids, reason => text, server => id of the comet
 sub kick {
     my ($self, $keys, %opt) = @_;
 
     return ($self->send_commands(join(' ', 'kick', $opt{server} || '-',
         join(',', @$keys), $opt{spare} || '-',
-        hex_or_dash($opt{reason}))))[0];
+        hex_or_dash($opt{reason}), defined $opt{only} ? $opt{only} : ())))[0];
 }
 
 
