@@ -60,7 +60,7 @@ endif
 
 .DEFAULT_GOAL := all
 .PHONY: all bench bench-long clean demo lint setup soak test test-asan test-build \
-	test-long test-tools unit-tests nginx-san fuzz
+	test-long test-tools unit-tests fuzz-targets nginx-san fuzz
 
 # the echo has a folder of its own, and is in no package
 ifeq ($(WS_ECHO),1)
@@ -225,7 +225,7 @@ nginx-san: $(MODULE_SRC)
 	t/tools/build_nginx_san.sh $(B)/nginx-san
 
 test-build: setup
-	$(MAKE) all test-tools unit-tests $(B)/san/goim-job \
+	$(MAKE) all test-tools unit-tests fuzz-targets $(B)/san/goim-job \
 		$(B)/san/goim-logic $(B)/san/t/session_store
 	$(MAKE) WS_ECHO=1
 	$(MAKE) nginx-san
@@ -278,6 +278,9 @@ $(B)/fuzz/ngx_%_fuzz: t/fuzz/ngx_%_fuzz.c ngx_goim_module/ngx_%.c \
 		-Ingx_goim_module -I$(B)/gen -o $@ $< \
 		ngx_goim_module/ngx_$*.c $(LIB_SRC) \
 		$(B)/gen/goim_push.pb-c.c $(DAEMON_LIBS)
+
+# their inputs are taken by every test run
+fuzz-targets: $(FUZZ_BIN)
 
 fuzz: $(FUZZ_BIN)
 	for f in $(FUZZ_BIN); do \

@@ -8,6 +8,7 @@ set -uo pipefail
 kept=$GOIM_TEST_LOGS/$(basename "$1")
 command=("$1")
 [[ $1 != *.t ]] || command=(perl "$1")
+[[ $1 != *_fuzz ]] || command=(t/tools/run_corpus.sh "$1")
 
 # prove's pipe is fd 4, the test's words are fd 3
 exec 4>&1

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs everything that has been built: unit tests, plain and with sanitizers,
-# then the behaviour tests with the nginx of the system, then these again
+# the inputs of the fuzz targets, then the behaviour tests with the nginx of the system, then these again
 # with an nginx 1.28, a module and daemons that all have sanitizers.
 #
 #   run_tests.sh [DIR]
@@ -66,11 +66,13 @@ rm -rf "$kept"
 shopt -s nullglob
 units=(build/t/*_test)
 san_units=(build/san/t/*_test)
+fuzz=(build/fuzz/*_fuzz)
 
 if [[ $# == 0 ]]; then
     export CMOCKA_MESSAGE_OUTPUT=TAP
     [[ $rounds == san ]] || step 'unit tests' "${units[@]}"
     step 'unit tests with sanitizers' "${san_units[@]}"
+    step 'inputs of the fuzz targets' "${fuzz[@]}"
 fi
 
 [[ $rounds == san ]] ||
