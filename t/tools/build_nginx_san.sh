@@ -55,6 +55,12 @@ TOML
 
 [[ -d $src/auto ]] || fetch || skip
 
+# A worker that ends unloads its modules, and what their variables point to
+# looks lost to LeakSanitizer, without a name to tell it by: they stay.
+echo 'int dlclose(void *handle) { return handle == 0; }' |
+    cc -x c -c -o "$out/dlclose.o" -
+link="$flags $out/dlclose.o"
+
 files=()
 for f in config ngx_goim_module/*.[ch] libgoim/*.[ch]; do
     [[ ! -f $f ]] || files+=("$f")
@@ -65,7 +71,7 @@ options=(--with-debug --with-threads --with-compat --with-http_ssl_module
     --with-http_v2_module --with-http_v3_module --with-stream)
 
 configured=$(
-    echo "$top" "$flags" "${options[@]}"
+    echo "$top" "$flags" "$link" "${options[@]}"
     printf '%s\n' "${files[@]}"
     cat config
 )
@@ -82,7 +88,7 @@ if [[ ! -f $out/configured || $(<"$out/configured") != "$configured" ]]; then
     rm -f "$out/configured"
     rm -rf "$src/objs"
     (cd "$src" && auto/configure --prefix=. --error-log-path=stderr \
-        "${options[@]}" --with-cc-opt="$flags" --with-ld-opt="$flags" \
+        "${options[@]}" --with-cc-opt="$flags" --with-ld-opt="$link" \
         --add-dynamic-module="$top") >"$out/configure.log" 2>&1 || {
         tail -20 "$out/configure.log" >&2
         exit 1

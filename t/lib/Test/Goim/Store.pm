@@ -32,8 +32,6 @@ sub new {
     $self->{log} = "$dir/store" . ++$count . '.log';
     $self->{process} = Test::Goim::Process->new(
         name => 'session_store', dir => $dir, pipe => 1, out => $self->{log},
-        env => { ASAN_OPTIONS => ($ENV{ASAN_OPTIONS} || '')
-                 . ':detect_leaks=1' },
         argv => [$binary, map { "$_=$opt{$_}" } sort keys %opt]);
 
     return $self;
