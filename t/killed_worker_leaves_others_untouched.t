@@ -1,5 +1,6 @@
 # A worker that is killed takes its own connections with it and nothing else:
-# the others' clients lose nothing, and its successor serves at once.
+# the others' clients lose nothing, its successor serves at once, its slot is free
+# again, and all counts are of those who are there.
 
 use strict;
 use warnings;
@@ -8,7 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 7;
+use Test::Goim tests => 11;
 
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
                            channel => 'size=64k stall=30s')->start;
@@ -37,6 +38,25 @@ my %workers = map { $_ => 1 } $goim->worker_of(@again);
 is(scalar keys %workers, 2, 'the successor takes connections');
 
 $goim->all_reach(0, 20, @again);
+
+# in place of the dead, not beside them
+
+my $status;
+wait_until(20, undef, sub {
+    $status = $goim->status;
+    return @{$status->{lanes}[0]{readers}} == 2
+        && $status->{total}{connections} == @alive + @again;
+});
+my @now = sort { $a <=> $b } $goim->worker_pids;
+is_deeply([sort { $a <=> $b } map { $_->{pid} } @{$status->{workers}}],
+          \@now, 'the slots are those of the workers that live');
+is_deeply([map { $_->{state} } @{$status->{lanes}[0]{readers}}],
+          ['live', 'live'], 'the lane has no other readers');
+is($status->{total}{connections}, @alive + @again,
+   'the dead one\'s connections are not counted');
+is($goim->status('/goim/status?room=live://1')->{host}, @alive + @again,
+   'nor as members of their room');
+
 $goim->producer->stop_streams;
 my $count = $goim->producer->wait_stream($stream);
 ok($goim->all_reach($count, 20, @alive, @again),

@@ -39,6 +39,8 @@ my %fault = (
     stop_job => \&stop_job,
     broker => \&change_broker,
     churn => \&churn,
+    redis => \&hit_redis,
+    logic => \&kill_logic,
 );
 
 
@@ -318,6 +320,37 @@ sub change_broker {
 }
 
 
+# Redis is killed, and is empty when it comes back, or stopped; with goim-logic
+# and redis => 1.
+sub hit_redis {
+    my ($self) = @_;
+
+    my $redis = $self->{goim}->redis;
+
+    if (!$redis->alive) {
+        $redis->start;
+
+    } elsif (rand() < 0.5) {
+        $redis->kill9;
+
+    } else {
+        $redis->freeze;
+        push @{$self->{stopped}}, $redis->pid;
+    }
+}
+
+
+# It comes back at once, or with the next one.
+sub kill_logic {
+    my ($self) = @_;
+
+    my $logic = $self->{goim}->logic;
+
+    $logic->kill9 if $logic->alive;
+    $logic->start if rand() < 0.7;
+}
+
+
 # Some clients leave, in one way or another.
 sub churn {
     my ($self) = @_;
@@ -338,6 +371,8 @@ sub calm {
     kill('CONT', splice(@{$self->{stopped}}));
     $goim->kafka->up($_) for keys %{$self->{down}};
     $self->{down} = {};
+
+    $_ && !$_->alive && $_->start for $goim->logic, $goim->redis;
 
     for my $job (@{$self->{jobs}}) {
         $job->start(ready => 0) if !$job->alive;
@@ -365,6 +400,33 @@ sub generations {
         glob($self->{goim}->channel_path . '.*');
 
     return @files;
+}
+
+
+# With goim-logic: the members whom a push to them all reaches, by index.
+sub found_by_mid {
+    my ($self) = @_;
+
+    my $goim = $self->{goim};
+    my @clients = $self->clients;
+    my $query = join('&', 'operation=1000', map { 'mids=' . ($_ + 1) }
+                     0 .. $#clients);
+    my @found;
+
+    # a client notes numbers, so this is none of its room's
+    $_->{packets} = [] for @clients;
+    $goim->ask_logic("/goim/push/mids?$query", method => 'POST',
+                     body => 'to a member');
+
+    wait_until(20, undef, sub {
+        @found = grep {
+            grep { ($_->{body} || '') eq 'to a member' }
+                @{$clients[$_]{packets}}
+        } 0 .. $#clients;
+        return @found == @clients;
+    });
+
+    return \@found;
 }
 
 

@@ -68,6 +68,8 @@ sub start {
 
 
 sub process { return $_[0]{process} }
+sub pid { return $_[0]{process}->pid }
+sub alive { return $_[0]{process} && $_[0]{process}->alive }
 
 
 # SIGSTOP and SIGCONT.
