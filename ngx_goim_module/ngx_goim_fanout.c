@@ -351,7 +351,6 @@ ngx_goim_fanout_keys(const goim_record_t *record)
 }
 
 
-/* Ends connections by key, but for the one whose id is to be spared. */
 ngx_uint_t
 ngx_goim_fanout_kicks(const goim_record_t *record, const u_char *conn,
     size_t len, ngx_goim_conn_t *gc)
@@ -366,6 +365,7 @@ ngx_goim_fanout_kicks(const goim_record_t *record, const u_char *conn,
 }
 
 
+/* Ends connections by key, all that it is for. */
 static void
 ngx_goim_fanout_kick(const goim_record_t *record)
 {
