@@ -34,6 +34,7 @@ typedef struct {
     ngx_msec_t            began;     /* the slice */
     ngx_msec_t            took;      /* the last one, and clients' turn as well */
     ngx_msec_t            goal;      /* all are to be with others */
+    uint64_t              room;      /* connections that the target takes */
     uint32_t              moved;     /* connections so far */
 } ngx_goim_handover_t;
 
@@ -325,12 +326,12 @@ ngx_goim_handover_wait(void)
 static void
 ngx_goim_handover_step(void)
 {
-    uint64_t              room;
+    uint64_t              max;
     ngx_goim_handover_t  *ho;
 
     ho = &ngx_goim_handover;
 
-    if (ngx_goim_target_find(&room) != NGX_OK) {
+    if (ho->sweeps == 0 && ngx_goim_target_find(&ho->room) != NGX_OK) {
         ngx_goim_handover_wait();
         return;
     }
@@ -346,7 +347,10 @@ ngx_goim_handover_step(void)
         return;
     }
 
-    if (ngx_goim_offer_slice(ngx_min(room, ngx_goim_handover_slice())) == 0) {
+    max = ngx_goim_handover_slice();
+    max = ngx_min(max, ho->room);
+
+    if (ngx_goim_offer_slice(max) == 0) {
         ngx_goim_offer_end();
         ngx_goim_handover_go_on(NGX_GOIM_HANDOVER_RETRY);
         return;
