@@ -72,7 +72,7 @@ is($store->ask('keys g1 g2 g3'), 'ok g1@comet-1 g2@comet-2 g3@',
    'keys that goim has written are found');
 is($store->ask('mids 8'), 'ok g1@comet-1 g2@comet-2',
    'and members');
-is($store->ask('connect g1 8 comet-3 c3 1000'), 'ok g1@comet-1!c3',
+is($store->ask('connect g1 8 comet-3 c3 1000'), 'ok g1@comet-1!c3<',
    'a connection with such a key ends the one that has it');
 is($store->ask('mids 8'), 'ok g1@comet-3 g2@comet-2',
    'and takes its place');
@@ -86,7 +86,7 @@ is($store->report('comet-3 0 10 complete 0', 'connect c4 g5 0 tcp ::1 5'),
    'ok', 'a connection comes');
 $redis->command('SET', 'key_g5', 'comet-4');
 is($store->report('comet-3 0 10 complete 0', 'renew c4 g5 0'),
-   'ok g5@comet-3!', 'and has to go when goim gives its key to another');
+   'ok g5@comet-3!<c4', 'and has to go when goim gives its key to another');
 
 # goim's room counts, every 10 s
 $store->report('comet-1 0 10 complete 5', 'room live://1 3', 'room live://2 4',

@@ -763,7 +763,7 @@ sub finish {
 sub sanitizer_words {
     my ($self) = @_;
 
-    return map { grep { /: runtime error: |ERROR: \w+Sanitizer/ }
+    return map { grep { /:\d+:\d+: runtime error: |ERROR: \w+Sanitizer/ }
                  split(/\n/, slurp($_)) } glob("$self->{dir}/*.{log,out,err}");
 }
 

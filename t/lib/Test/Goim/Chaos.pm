@@ -403,7 +403,8 @@ sub generations {
 }
 
 
-# With goim-logic: the members whom a push to them all reaches, by index.
+# With goim-logic: the members that have got a push to them all, by index.  Who
+# was lost with Redis is told of again in a while.
 sub found_by_mid {
     my ($self) = @_;
 
@@ -411,18 +412,22 @@ sub found_by_mid {
     my @clients = $self->clients;
     my $query = join('&', 'operation=1000', map { 'mids=' . ($_ + 1) }
                      0 .. $#clients);
-    my @found;
+    my ($tries, @found) = (0);
 
-    # a client notes numbers, so this is none of its room's
-    $_->{packets} = [] for @clients;
-    $goim->ask_logic("/goim/push/mids?$query", method => 'POST',
-                     body => 'to a member');
+    $self->wait_for(60, undef, sub {
+        my $body = 'to members ' . ++$tries;
 
-    wait_until(20, undef, sub {
-        @found = grep {
-            grep { ($_->{body} || '') eq 'to a member' }
-                @{$clients[$_]{packets}}
-        } 0 .. $#clients;
+        @clients = $self->clients;
+        $goim->ask_logic("/goim/push/mids?$query", method => 'POST',
+                         body => $body);
+
+        wait_until(2, undef, sub {
+            @found = grep {
+                grep { ($_->{body} || '') eq $body } @{$clients[$_]{packets}}
+            } 0 .. $#clients;
+            return @found == @clients;
+        });
+
         return @found == @clients;
     });
 
