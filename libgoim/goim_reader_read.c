@@ -157,12 +157,17 @@ goim_reader_cut(goim_reader_t *rd, uint32_t lane, goim_reader_batch_t *batch,
 
 /*
  * Something that is no record, at a place that was not overwritten: the lane
- * is damaged.  Its end is the only place to go on from.
+ * is damaged.  Its end is the only place to go on from, unless it is the whole
+ * file that was written over.
  */
 static void
 goim_reader_damaged(goim_reader_t *rd, uint32_t lane)
 {
     goim_reader_lane_t  *rl;
+
+    if (!goim_channel_is_whole(rd->ch)) {
+        return;
+    }
 
     rl = &rd->lanes[lane];
 
@@ -272,10 +277,11 @@ goim_reader_read(goim_reader_t *rd, uint32_t lane, goim_reader_batch_t *batch)
     int                  rc, tries;
     size_t               max;
     uint32_t             need;
-    uint64_t             head;
+    uint64_t             head, missed;
     goim_reader_lane_t  *rl;
 
     rl = &rd->lanes[lane];
+    missed = rl->missed;
     max = batch->cap < GOIM_READER_STRIDE ? batch->cap : GOIM_READER_STRIDE;
     batch->at = 0;
     batch->end = 0;
@@ -299,6 +305,14 @@ goim_reader_read(goim_reader_t *rd, uint32_t lane, goim_reader_batch_t *batch)
         }
 
         rc = goim_reader_cut(rd, lane, batch, &need);
+
+        if (rl->missed != missed && !goim_channel_is_whole(rd->ch)) {
+
+            /* they are not behind who was slow, but in a file that is none */
+
+            batch->end = 0;
+            return GOIM_AGAIN;
+        }
 
         if (rc == GOIM_OK) {
             rl->position += batch->end;
