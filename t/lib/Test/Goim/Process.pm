@@ -192,7 +192,7 @@ sub stop {
 }
 
 
-# [pid, parent, group, state, command line] of all processes.
+# [pid, parent, group, state, session] of all processes.
 sub table {
     my @table;
 
@@ -200,10 +200,10 @@ sub table {
         open(my $fh, '<', "$dir/stat") or next;
         my $stat = <$fh>;
         next if !defined $stat;
-        my ($pid, $state, $parent, $group)
-            = $stat =~ /^(\d+) \(.*\) (\S) (\d+) (\d+)/s or next;
+        my ($pid, $state, $parent, $group, $session)
+            = $stat =~ /^(\d+) \(.*\) (\S) (\d+) (\d+) (\d+)/s or next;
 
-        push @table, [$pid, $parent, $group, $state];
+        push @table, [$pid, $parent, $group, $state, $session];
     }
 
     return @table;
@@ -229,12 +229,15 @@ sub living {
     my ($class, $dir) = @_;
 
     my %found;
+    my @all = table();
+    my ($own) = map { $_->[4] } grep { $_->[0] == $$ } @all;
 
-    for my $row (table()) {
-        my ($pid, undef, $group, $state) = @$row;
+    for my $row (@all) {
+        my ($pid, undef, $group, $state, $session) = @$row;
         next if $pid == $$ || $state =~ /[ZX]/;
 
-        my $ours = ($groups{$group} || '') eq $dir;
+        # in another session a group's number was given out again
+        my $ours = $session == $own && ($groups{$group} || '') eq $dir;
 
         if (!$ours && open(my $fh, '<', "/proc/$pid/environ")) {
             local $/;
