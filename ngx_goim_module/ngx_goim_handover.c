@@ -32,7 +32,7 @@ typedef struct {
     ngx_msec_t            pause;     /* until they are asked again */
     ngx_msec_t            sweeps;    /* likewise, what is pending; 0: no */
     ngx_msec_t            began;     /* the slice */
-    ngx_msec_t            took;      /* the last one, and clients' turn as well */
+    ngx_msec_t            took;      /* the last one, with clients' turn */
     ngx_msec_t            goal;      /* all are to be with others */
     uint64_t              room;      /* connections that the target takes */
     uint32_t              moved;     /* connections so far */

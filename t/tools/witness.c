@@ -1,15 +1,15 @@
 /*
- * Reads a topic from its beginning, and tells where numbers in it do not go up
- * by one.  librdkafka's mock brokers append a batch again when a producer sends
- * it again, since the answer to the first one was lost; a real broker knows it
- * by its sequence.  What Kafka has twice clients are to get twice.
+ * Reads a topic from its beginning, and tells where numbers in it do not go
+ * up by one.  librdkafka's mock brokers append a batch again when a producer
+ * sends it again, since the answer to the first one was lost; a real broker
+ * knows it by its sequence.  What Kafka has twice clients are to get twice.
  *
  *   witness BROKERS TOPIC
  *
- * Of pushes to rooms whose bodies are decimals, it prints "ROOM N after M" for
- * each number N that does not follow on M, the one before it in its room.  A
- * line on its standard input is answered with "read N": so many messages.  Ends
- * with its standard input.
+ * Of pushes to rooms whose bodies are decimals, it prints "ROOM N after M"
+ * for each number N that does not follow on M, the one before it in its room.
+ * A line on its standard input is answered with "read N": so many messages.
+ * Ends with its standard input.
  */
 
 #include <poll.h>
