@@ -12,7 +12,9 @@ use File::Path qw(remove_tree);
 use Test::More;
 use Test::Goim tests => 5 * 3 + 1;
 
+# nothing is committed yet when the first channel goes
 my $goim = Test::Goim->new(workers => 2, channel => 'size=64k',
+    job => { kafka => { 'auto.offset.reset' => 'earliest' } },
     http => 'goim_room live://* { backlog 64m; }')->start;
 my $nginx = $goim->nginx;
 
