@@ -129,6 +129,27 @@ ngx_goim_variables_set(ngx_http_variable_value_t *v, ngx_str_t *value)
 
 
 static ngx_int_t
+ngx_goim_variables_set_number(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, int64_t n)
+{
+    u_char     *p;
+    ngx_str_t   text;
+
+    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    text.data = p;
+    text.len = ngx_goim_identity_print_mid(p, n) - p;
+
+    ngx_goim_variables_set(v, &text);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_goim_variables_key(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     uintptr_t data)
 {
@@ -149,26 +170,14 @@ static ngx_int_t
 ngx_goim_variables_mid(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     uintptr_t data)
 {
-    u_char             *p;
-    ngx_str_t           text;
-    ngx_goim_client_t   client;
+    ngx_goim_client_t  client;
 
     if (ngx_goim_variables_client(r, &client) != NGX_OK) {
         v->not_found = 1;
         return NGX_OK;
     }
 
-    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    text.data = p;
-    text.len = ngx_goim_identity_print_mid(p, client.mid) - p;
-
-    ngx_goim_variables_set(v, &text);
-
-    return NGX_OK;
+    return ngx_goim_variables_set_number(r, v, client.mid);
 }
 
 
@@ -249,9 +258,7 @@ static ngx_int_t
 ngx_goim_variables_count(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     uintptr_t data)
 {
-    u_char           *p;
     uint32_t          n;
-    ngx_str_t         text;
     ngx_goim_conn_t  *gc;
 
     gc = ngx_goim_variables_conn(r);
@@ -265,17 +272,7 @@ ngx_goim_variables_count(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         ? gc->sent
         : ngx_goim_conn_skipped(gc, NGX_GOIM_SKIPS);
 
-    p = ngx_pnalloc(r->pool, NGX_INT32_LEN);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    text.data = p;
-    text.len = ngx_sprintf(p, "%uD", n) - p;
-
-    ngx_goim_variables_set(v, &text);
-
-    return NGX_OK;
+    return ngx_goim_variables_set_number(r, v, n);
 }
 
 
