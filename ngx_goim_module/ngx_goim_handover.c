@@ -6,7 +6,7 @@
  */
 
 
-#include "ngx_goim.h"
+#include "ngx_goim_handover.h"
 
 
 #define NGX_GOIM_HANDOVER_ANSWER   1000  /* ms until they go back */
@@ -150,15 +150,20 @@ ngx_goim_handover_end(void)
 }
 
 
+/* ms until then; not above 0: it is over. */
+static ngx_msec_int_t
+ngx_goim_handover_left(ngx_msec_t until)
+{
+    return (ngx_msec_int_t) (until - ngx_current_msec);
+}
+
+
 /* Nobody there is no reason to wait, unless a configuration is on its way. */
 static ngx_uint_t
 ngx_goim_handover_is_hopeless(void)
 {
-    ngx_msec_int_t  left;
-
-    left = (ngx_msec_int_t) (ngx_goim_handover.until - ngx_current_msec);
-
-    return left <= 0 || !ngx_goim_handover_is_reload();
+    return ngx_goim_handover_left(ngx_goim_handover.until) <= 0
+           || !ngx_goim_handover_is_reload();
 }
 
 
@@ -203,7 +208,7 @@ ngx_goim_handover_waits_for_sweeps(void)
     }
 
     return ngx_goim_sweep_pending()
-           && (ngx_msec_int_t) (ho->sweeps - ngx_current_msec) > 0;
+           && ngx_goim_handover_left(ho->sweeps) > 0;
 }
 
 
@@ -268,7 +273,7 @@ ngx_goim_handover_slice_done(ngx_uint_t answered)
     turn = ngx_current_msec - ho->began;
     turn = ngx_min(ngx_max(turn, 1), NGX_GOIM_HANDOVER_TURN);
 
-    if ((ngx_msec_int_t) (ho->goal - ngx_current_msec) <= 0) {
+    if (ngx_goim_handover_left(ho->goal) <= 0) {
         turn = 1;
     }
 
@@ -285,7 +290,7 @@ ngx_goim_handover_slice(void)
     uint64_t        n;
     ngx_msec_int_t  left;
 
-    left = (ngx_msec_int_t) (ngx_goim_handover.goal - ngx_current_msec);
+    left = ngx_goim_handover_left(ngx_goim_handover.goal);
     n = (uint64_t) ngx_goim_worker.nconns * ngx_goim_handover.took
         / ngx_max(left, 1);
 
@@ -306,9 +311,8 @@ ngx_goim_handover_wait(void)
     ho->sweeps = 0;
     ngx_goim_channel_release();
 
-    if (ngx_goim_target_forgive()
-        && (ngx_msec_int_t) (ho->slow - ngx_current_msec) > 0)
-    {
+    if (ngx_goim_target_forgive() && ngx_goim_handover_left(ho->slow) > 0) {
+
         /* they may only be slow */
 
         delay = ho->pause;

@@ -5,7 +5,7 @@
  */
 
 
-#include "ngx_goim.h"
+#include "ngx_goim_handover.h"
 
 
 #define NGX_GOIM_OFFER_SLICE   1000  /* connections under way at most */
@@ -154,7 +154,7 @@ ngx_goim_offer_back(ngx_goim_conn_t *gc)
         return;
     }
 
-    if (!gc->stays && ngx_goim_target_is_there()) {
+    if ((c->close || c->error) && !gc->stays && ngx_goim_target_is_there()) {
 
         /* worker_shutdown_timeout is not for those that others take */
 
@@ -502,13 +502,10 @@ ngx_goim_offer_answered(goim_handover_head_t *head)
             ngx_goim_count(NGX_GOIM_MOVED_OUT, 1);
             ngx_goim_conn_moved(gc);
 
-        } else if (full) {
-            ngx_goim_count(NGX_GOIM_HANDOVER_BACK, 1);
-            ngx_goim_offer_back(gc);
-
         } else {
-            gc->stays = 1;
-            ngx_goim_count(NGX_GOIM_HANDOVER_REFUSED, 1);
+            gc->stays = !full;
+            ngx_goim_count(full ? NGX_GOIM_HANDOVER_BACK
+                                : NGX_GOIM_HANDOVER_REFUSED, 1);
             ngx_goim_offer_back(gc);
         }
     }

@@ -5,7 +5,7 @@
  */
 
 
-#include "ngx_goim.h"
+#include "ngx_goim_handover.h"
 
 
 #define NGX_GOIM_HANDOVER_RESERVE  16  /* one in so many connections, and fds,

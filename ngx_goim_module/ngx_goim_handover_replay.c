@@ -6,7 +6,7 @@
  */
 
 
-#include "ngx_goim.h"
+#include "ngx_goim_handover.h"
 
 
 #define NGX_GOIM_REPLAY_BUFFER  (64 * 1024)

@@ -5,7 +5,7 @@
  */
 
 
-#include "ngx_goim.h"
+#include "ngx_goim_handover.h"
 
 
 typedef union {

@@ -6,7 +6,7 @@
  */
 
 
-#include "ngx_goim.h"
+#include "ngx_goim_handover.h"
 
 
 #define NGX_GOIM_TAKE_BACKLOG  64

@@ -5,7 +5,7 @@
  */
 
 
-#include "ngx_goim.h"
+#include "ngx_goim_handover.h"
 
 
 #define NGX_GOIM_TARGET_AVOID  8  /* workers that did not answer */
