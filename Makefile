@@ -269,9 +269,9 @@ NGX_FUZZ_INC := $(addprefix -I$(B)/nginx-src/,src/core src/event \
                 src/event/modules src/os/unix objs src/http src/http/modules \
                 src/http/v2 src/http/v3 src/event/quic)
 
-$(B)/fuzz/ngx_%_fuzz: t/fuzz/ngx_%_fuzz.c ngx_goim_module/ngx_%.c \
-		ngx_goim_module/ngx_goim.h $(LIB_SRC) $(HEADERS) $(PB) \
-		$(B)/ngx_http_goim_module.so
+$(B)/fuzz/ngx_%_fuzz: t/fuzz/ngx_%_fuzz.c t/fuzz/ngx_goim_fuzz.h \
+		ngx_goim_module/ngx_%.c ngx_goim_module/ngx_goim.h \
+		$(LIB_SRC) $(HEADERS) $(PB) $(B)/ngx_http_goim_module.so
 	mkdir -p $(@D)
 	clang -g -O1 -std=gnu11 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined $(NGX_FUZZ_INC) -Ilibgoim \

@@ -26,7 +26,7 @@ my $goim = Test::Goim->new(
 my $user = $goim->nginx->conf_text =~ /^user (\S+?);?(\s|$)/m ? $1 : 'nobody';
 my $uid = getpwnam($user =~ s/;.*//r);
 
-my ($file) = grep { /\.\d+\.\d+$/ } glob($goim->channel_path . '.*');
+my ($file) = $goim->generations;
 my ($pipe) = glob("$file.d/0");
 
 

@@ -13,6 +13,8 @@ use Test::Goim tests => 33;
 
 use File::Path qw(remove_tree);
 
+use Test::Goim::Util qw(write_over);
+
 my $goim = Test::Goim->new(workers => 2, listen => 'reuseport',
     channel => 'size=64k', http => <<'HTTP', server => <<'SERVER')->start;
 goim_drain 300ms;
@@ -25,21 +27,6 @@ SERVER
 my $member = { numbers => 1, token => { room_id => 'live://1',
                                         test => { heartbeat => 86400 } } };
 $goim->auth->session(answer => '');
-
-
-# The channel's files, without the lock.
-sub generations {
-    return grep { /\.\d+\.\d+$/ } glob($goim->channel_path . '.*');
-}
-
-
-# Writes all over a file, without making it shorter on the way.
-sub write_over {
-    my ($path, $byte) = @_;
-
-    open(my $file, '+<:raw', $path) or die("$path: $!");
-    syswrite($file, $byte x (-s $path)) == -s $path or die("$path: $!");
-}
 
 
 # what is done, to the file => what the reload then says; whether what is
@@ -62,7 +49,7 @@ for my $fault (@faults) {
 
     my @clients = $goim->connect_many(20, $member);
     my @workers = $goim->worker_pids;
-    my ($file) = generations();
+    my ($file) = $goim->generations;
     my $log = length $goim->error_log;
 
     wait_until(20, 'the stream', sub {
@@ -89,9 +76,9 @@ for my $fault (@faults) {
          qr/\[warn\] .* made generation \d+ of .*$says/,
          'a reload makes another file and says why');
     ok(wait_until(30, undef, sub {
-        my @now = generations();
+        my @now = $goim->generations;
         return @now == 1 && $now[0] ne $file;
-    }), 'and it alone is left') or diag(join("\n", generations()));
+    }), 'and it alone is left') or diag(join("\n", $goim->generations));
 
     my @new = $goim->connect_many(10, $member);
     wait_until(20, 'the stream to go on', sub {

@@ -12,25 +12,13 @@ use File::Path qw(remove_tree);
 use Test::More;
 use Test::Goim tests => 5 * 3 + 1;
 
+use Test::Goim::Util qw(write_over);
+
 # nothing is committed yet when the first channel goes
 my $goim = Test::Goim->new(workers => 2, channel => 'size=64k',
     job => { kafka => { 'auto.offset.reset' => 'earliest' } },
     http => 'goim_room live://* { backlog 64m; }')->start;
 my $nginx = $goim->nginx;
-
-
-sub generations {
-    return grep { /\.\d+\.\d+$/ } glob($goim->channel_path . '.*');
-}
-
-
-sub write_over {
-    my ($path, $byte) = @_;
-
-    open(my $file, '+<:raw', $path) or die("$path: $!");
-    syswrite($file, $byte x (-s $path)) == -s $path or die("$path: $!");
-}
-
 
 # what is done, to the file => what the start says
 my @faults = (
@@ -47,7 +35,7 @@ my @faults = (
 for my $fault (@faults) {
     my ($name, $do, $says) = @$fault;
 
-    my ($file) = generations();
+    my ($file) = $goim->generations;
     my $log = length $goim->error_log;
 
     $nginx->stop;
@@ -56,9 +44,9 @@ for my $fault (@faults) {
 
     like(substr($goim->error_log, $log), $says, "a file that $name: it is told");
     ok(wait_until(30, undef, sub {
-        my @now = generations();
+        my @now = $goim->generations;
         return @now == 1 && $now[0] ne $file;
-    }), 'another one alone is there') or diag(join("\n", generations()));
+    }), 'another one alone is there') or diag(join("\n", $goim->generations));
 
     my $client = $goim->connect_ws->join_room('live://1');
     $goim->push_room('live://1', 1000, $name);

@@ -29,4 +29,4 @@ is($total->{drop_missed} + $total->{channel_damaged}, 0,
    'no worker has missed anything');
 is($total->{workers}, $goim->nginx->workers, 'no slot is left');
 
-is(scalar $chaos->generations, 1, 'nor a generation of the channel');
+is(scalar $goim->generations, 1, 'nor a generation of the channel');

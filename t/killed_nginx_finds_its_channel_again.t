@@ -31,10 +31,6 @@ sub clients {
 }
 
 
-# The files of the channel's generations.
-sub files { return grep { /\.\d+$/ } glob($goim->channel_path . '.*.*') }
-
-
 # The master first, so that it does not replace its workers.
 sub kill_all {
     my @pids = $nginx->worker_pids;
@@ -70,12 +66,13 @@ for my $case (['in the same channel', {}],
     is_deeply([map { $_->faults } @clients], [],
               'what clients had got by then was in order');
 
-    my ($before) = files();
+    my ($before) = $goim->generations;
     $nginx->write_conf(%$conf);
     $nginx->start;
 
     my $status = $goim->status;
-    my ($again) = grep { /\.$status->{channel}{generation}$/ } files();
+    my ($again) = grep { /\.$status->{channel}{generation}$/ }
+        $goim->generations;
 
     is($again eq $before ? 'the same' : 'another',
        %$conf ? 'another' : 'the same',
@@ -88,5 +85,5 @@ for my $case (['in the same channel', {}],
     kill_all() if $name ne 'with more lanes';
 }
 
-ok(wait_until(30, undef, sub { my @now = files(); @now == 1 }),
-   'of all generations one is left') or diag(join("\n", files()));
+ok(wait_until(30, undef, sub { my @now = $goim->generations; @now == 1 }),
+   'of all generations one is left') or diag(join("\n", $goim->generations));

@@ -23,10 +23,7 @@ my @old = $goim->connect_many(80, $member);
 
 # The numbers of all generations whose files are there.
 sub generations {
-    my $path = $goim->channel_path;
-
-    return sort { $a <=> $b }
-        map { /\.(\d+)$/ ? $1 : () } glob("$path.*.*");
+    return sort { $a <=> $b } map { /\.(\d+)$/ } $goim->generations;
 }
 
 

@@ -5,13 +5,10 @@
  * What is accepted keeps its limits, and has what its text says.
  */
 
-#include "ngx_goim.h"
+#include "ngx_goim_fuzz.h"
 
 
 #define FUZZ_ACCEPTS  1024
-
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
 /* --- what the parser calls */
@@ -23,21 +20,6 @@ ngx_alloc(size_t size, ngx_log_t *log)
 
     return malloc(size);
 }
-
-
-#if (NGX_HAVE_VARIADIC_MACROS)
-
-void
-ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
-    const char *fmt, ...)
-{
-    (void) level;
-    (void) log;
-    (void) err;
-    (void) fmt;
-}
-
-#endif
 
 
 /* A random key. */
@@ -63,15 +45,6 @@ ngx_http_complex_value(ngx_http_request_t *r, ngx_http_complex_value_t *val,
 
 
 /* --- checks */
-
-static void
-check(int ok)
-{
-    if (!ok) {
-        __builtin_trap();
-    }
-}
-
 
 static void
 check_identity(ngx_goim_identity_t *id, ngx_goim_identity_text_t *text)

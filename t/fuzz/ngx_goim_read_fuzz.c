@@ -8,10 +8,7 @@
  * small goim_max_packet; the second says where it is cut in two.
  */
 
-#include "ngx_goim.h"
-
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "ngx_goim_fuzz.h"
 
 
 /* What a run has done, to be compared. */
@@ -51,42 +48,6 @@ fuzz_note(uint64_t kind, uint64_t number, const u_char *data, size_t len)
 
     fuzz_run->hash = h;
     fuzz_run->events++;
-}
-
-
-u_char *
-ngx_goim_out_reserve(ngx_goim_out_t **out, size_t len)
-{
-    size_t           used;
-    ngx_goim_out_t  *o;
-
-    /* always moved, and never larger than needed */
-
-    used = *out ? (*out)->end - (*out)->start : 0;
-
-    o = calloc(1, offsetof(ngx_goim_out_t, data) + used + len);
-    if (o == NULL) {
-        return NULL;
-    }
-
-    if (*out) {
-        ngx_memcpy(o->data, (*out)->data + (*out)->start, used);
-        free(*out);
-    }
-
-    o->end = used;
-    o->size = used + len;
-    *out = o;
-
-    return o->data + used;
-}
-
-
-void
-ngx_goim_out_free(ngx_goim_out_t **out)
-{
-    free(*out);
-    *out = NULL;
 }
 
 

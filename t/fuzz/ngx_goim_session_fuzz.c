@@ -9,14 +9,11 @@
 
 #include <stdio.h>
 
-#include "ngx_goim.h"
+#include "ngx_goim_fuzz.h"
 
 
 #define FUZZ_ROOMS  4
 #define FUZZ_CONNS  4
-
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
 static ngx_http_goim_main_conf_t   fuzz_conf;
@@ -43,15 +40,6 @@ volatile ngx_time_t          *ngx_cached_time = &(ngx_time_t) { .sec = 1 };
 ngx_rbtree_t                  ngx_event_timer_rbtree;
 
 
-static void
-check(int ok)
-{
-    if (!ok) {
-        __builtin_trap();
-    }
-}
-
-
 /* --- what reports call */
 
 void
@@ -70,21 +58,6 @@ ngx_rbtree_delete(ngx_rbtree_t *tree, ngx_rbtree_node_t *node)
     (void) tree;
     (void) node;
 }
-
-
-#if (NGX_HAVE_VARIADIC_MACROS)
-
-void
-ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
-    const char *fmt, ...)
-{
-    (void) level;
-    (void) log;
-    (void) err;
-    (void) fmt;
-}
-
-#endif
 
 
 /* Those formats that a report has. */
@@ -186,37 +159,6 @@ ngx_atoi(u_char *line, size_t n)
     }
 
     return value;
-}
-
-
-/* Always of its exact size. */
-u_char *
-ngx_goim_out_reserve(ngx_goim_out_t **out, size_t len)
-{
-    size_t           used;
-    ngx_goim_out_t  *o;
-
-    used = *out ? (*out)->end : 0;
-
-    o = realloc(*out, offsetof(ngx_goim_out_t, data) + used + len);
-    if (o == NULL) {
-        return NULL;
-    }
-
-    o->start = 0;
-    o->end = used;
-    o->size = used + len;
-    *out = o;
-
-    return o->data + used;
-}
-
-
-void
-ngx_goim_out_free(ngx_goim_out_t **out)
-{
-    free(*out);
-    *out = NULL;
 }
 
 

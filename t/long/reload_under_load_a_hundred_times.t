@@ -94,10 +94,8 @@ is(join(',', grep { $_ ne 1012 } sort keys %ends), '',
 
 my $status = $goim->status;
 is(scalar @{$status->{workers}}, $goim->nginx->workers, 'the slots of old workers are free');
-ok(wait_until(30, undef, sub {
-    my @files = glob($goim->channel_path . '.[0-9]*.*[0-9]');
-    return @files == 1;
-}), 'one generation\'s file is left')
+ok(wait_until(30, undef, sub { $goim->generations == 1 }),
+   'one generation\'s file is left')
     or diag(join("\n", glob($goim->channel_path . '*')));
 
 # clients and what they hold must not be there, as at the start they were not

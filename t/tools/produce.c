@@ -302,9 +302,12 @@ produce_command_keys(char **word, int words)
     if (strcmp(word[0], "kick") == 0) {
         push.type = GOIM_PUSH_KICK;
         push.spare = produce_str(word[3]);
-        push.only = words > 5 ? produce_str(word[5]) : push.only;
         push.reason.data = (uint8_t *) word[4];
         push.reason.len = len;
+
+        if (words > 5) {
+            push.only = produce_str(word[5]);
+        }
 
     } else {
         push.op = atoi(word[3]);

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Runs everything that has been built: unit tests, plain and with sanitizers,
-# the inputs of the fuzz targets, then the behaviour tests with the nginx of the system, then these again
-# with an nginx 1.28, a module and daemons that all have sanitizers.
+# the inputs of the fuzz targets, then the behaviour tests with the nginx of
+# the system, then these again with an nginx 1.28, a module and daemons that
+# all have sanitizers.
 #
 #   run_tests.sh [DIR]
 #

@@ -232,94 +232,76 @@ test_route_keys_without_a_server_are_for_every_server(void **state)
 }
 
 
+/* Its record's target is to be that connection id, and the key "k1". */
+static void
+assert_kick(jw_route_t *rt, goim_push_t *push, const char *conn)
+{
+    size_t      len;
+    uint8_t    *value, target[64];
+    goim_str_t  key;
+
+    key = view_of("k1");
+    push->type = GOIM_PUSH_KICK;
+    push->keys = &key;
+    push->nkeys = 1;
+    push->reason = view_of("replaced");
+
+    value = route_push(rt, push);
+
+    len = add_string(target, conn);
+    len += add_string(target + len, "k1");
+
+    assert_int_equal(rt->skip, GOIM_JOB_COUNTERS);
+    assert_int_equal(rt->message.kind, GOIM_RECORD_KICK);
+    assert_target(rt, target, len);
+    assert_int_equal(rt->message.body.len, 8);
+    assert_memory_equal(rt->message.body.data, "replaced", 8);
+
+    jw_route_done(rt);
+    free(value);
+}
+
+
 static void
 test_route_kick_begins_with_the_connection_to_spare(void **state)
 {
-    size_t        len;
-    uint8_t      *value, target[64];
-    goim_str_t    key;
     jw_route_t    rt;
-    goim_push_t   push = { .type = GOIM_PUSH_KICK };
+    goim_push_t   push = { 0 };
 
     (void) state;
 
-    key = view_of("k1");
-    push.keys = &key;
-    push.nkeys = 1;
     push.spare = view_of("conn-9");
-    push.reason = view_of("replaced");
 
-    value = route_push(&rt, &push);
-
-    len = add_string(target, "conn-9");
-    len += add_string(target + len, "k1");
-
-    assert_int_equal(rt.skip, GOIM_JOB_COUNTERS);
-    assert_int_equal(rt.message.kind, GOIM_RECORD_KICK);
+    assert_kick(&rt, &push, "conn-9");
     assert_int_equal(rt.message.arg, GOIM_KICK_SPARE);
-    assert_target(&rt, target, len);
-    assert_int_equal(rt.message.body.len, 8);
-    assert_memory_equal(rt.message.body.data, "replaced", 8);
-
-    jw_route_done(&rt);
-    free(value);
 }
 
 
 static void
 test_route_kick_may_be_for_one_connection_alone(void **state)
 {
-    size_t        len;
-    uint8_t      *value, target[64];
-    goim_str_t    key;
     jw_route_t    rt;
-    goim_push_t   push = { .type = GOIM_PUSH_KICK };
+    goim_push_t   push = { 0 };
 
     (void) state;
 
-    key = view_of("k1");
-    push.keys = &key;
-    push.nkeys = 1;
     push.spare = view_of("conn-9");
     push.only = view_of("conn-10");
 
-    value = route_push(&rt, &push);
-
-    len = add_string(target, "conn-10");
-    len += add_string(target + len, "k1");
-
+    assert_kick(&rt, &push, "conn-10");
     assert_int_equal(rt.message.arg, GOIM_KICK_ONLY);
-    assert_target(&rt, target, len);
-
-    jw_route_done(&rt);
-    free(value);
 }
 
 
 static void
 test_route_kick_may_spare_nobody(void **state)
 {
-    size_t        len;
-    uint8_t      *value, target[64];
-    goim_str_t    key;
     jw_route_t    rt;
-    goim_push_t   push = { .type = GOIM_PUSH_KICK };
+    goim_push_t   push = { 0 };
 
     (void) state;
 
-    key = view_of("k1");
-    push.keys = &key;
-    push.nkeys = 1;
-
-    value = route_push(&rt, &push);
-
-    len = add_string(target, "");
-    len += add_string(target + len, "k1");
-
-    assert_target(&rt, target, len);
-
-    jw_route_done(&rt);
-    free(value);
+    assert_kick(&rt, &push, "");
 }
 
 

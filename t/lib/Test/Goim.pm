@@ -158,6 +158,18 @@ sub make_folders {
 sub channel_path { return "$_[0]{shm}/channel" }
 
 
+# The files of the channel's generations.
+sub generations {
+    my ($self) = @_;
+
+    my @files = grep { /\.\d+\.\d+$/ } glob($self->channel_path . '.*');
+
+    return @files;
+}
+
+
+
+
 # --- starting and stopping
 
 sub start {

@@ -17,7 +17,6 @@ use warnings;
 use Time::HiRes qw(time);
 
 use Test::Goim::Loop qw(wait_until);
-use Test::Goim::Process;
 
 # The stall is longer than any stop: nobody is gone on without.
 my @channels = map { "$_ stall=60s" }
@@ -386,20 +385,9 @@ sub calm {
     $self->wait_for(60, 'the stream to reach all', sub {
         return !grep { !$_->count } @{$self->{clients}} });
     $self->wait_for(60, 'old generations to go', sub {
-        return $self->generations == 1 });
+        return $goim->generations == 1 });
 
     return $self;
-}
-
-
-# The files of the channel's generations.
-sub generations {
-    my ($self) = @_;
-
-    my @files = grep { /\.\d+\.\d+$/ }
-        glob($self->{goim}->channel_path . '.*');
-
-    return @files;
 }
 
 

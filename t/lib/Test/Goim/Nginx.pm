@@ -448,8 +448,7 @@ sub refused_reload {
 
 
 # nginx -t with a configuration, see conf_text(): its exit code and what it
-# says.
-# It does not free nginx's very first pool when it finds a mistake.
+# says.  It does not free nginx's very first pool when it finds a mistake.
 sub test {
     my ($self, %conf) = @_;
 
@@ -564,9 +563,8 @@ sub allow_alerts {
 }
 
 
-# Those that are.
-# A worker that ends itself for want of something it can't do without is no
-# alert of nginx's.
+# Those that are.  A worker that ends itself for want of something it can't do
+# without is no alert of nginx's, and counts as one.
 sub alerts {
     my ($self) = @_;
 

@@ -13,7 +13,7 @@ use IO::Socket::INET;
 use Test::Goim::Loop qw(wait_until);
 
 our @EXPORT_OK = qw(
-    slurp spew tail which_file reserve_ports free_udp http_request
+    slurp spew write_over tail which_file reserve_ports free_udp http_request
     parse_answer);
 
 my %reservations;
@@ -37,6 +37,15 @@ sub spew {
     open(my $fh, '>:raw', $path) or croak("$path: $!");
     print $fh $text;
     close($fh) or croak("$path: $!");
+}
+
+
+# Writes all over a file, without making it shorter on the way.
+sub write_over {
+    my ($path, $byte) = @_;
+
+    open(my $file, '+<:raw', $path) or croak("$path: $!");
+    syswrite($file, $byte x (-s $path)) == -s $path or croak("$path: $!");
 }
 
 
