@@ -11,7 +11,8 @@ use POSIX qw(ceil);
 use Time::HiRes qw(sleep time);
 
 use Bench::Load;
-use Bench::Measure qw(run pairs cell alone count_losses BODY);
+use Bench::Measure qw(
+    run pairs cell alone arrived publish_until count_losses);
 use Bench::Server;
 
 our @EXPORT_OK = qw(
@@ -177,32 +178,20 @@ sub workers_for { return ceil($_[0] / Bench::Load::most()) }
 sub storm {
     my ($server, $storm) = @_;
 
-    my ($sent, $seconds) = (0);
-
     $server->{load}->reset;
     my $before = $server->totals;
     my $cpu = $server->cpu_ns;
-    my $began = time;
 
     $storm->say('cut');
 
-    while (!defined $seconds) {
-        ($sent) = map { $sent + $_ } ($server->publish(100, 1, BODY, 0.1))[0];
-        $seconds = time - $began if $storm->has_spoken;
-        die "the storm does not end\n" if time - $began > 300;
-    }
+    my ($offered, $seconds) = publish_until(
+        $server, 100, 0.1, 300, 'the storm does not end',
+        sub { $storm->has_spoken });
 
     $cpu = $server->cpu_ns - $cpu;
 
     my $back = $storm->gather;
-    my $offered = $sent * $server->{clients} / $server->{rooms};
-    my $stats = $server->{load}->stats;
-
-    for (my $waited = time; $stats->{messages} < $offered
-         && time - $waited < 5; $stats = $server->{load}->stats)
-    {
-        sleep(0.01);
-    }
+    my $stats = arrived($server->{load}, $offered);
 
     count_losses($server, $before, $offered, $stats);
     die "$stats->{closed} of those who stay were closed\n"

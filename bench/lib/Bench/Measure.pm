@@ -13,7 +13,8 @@ use Time::HiRes qw(sleep time);
 use Bench::Server;
 
 our @EXPORT_OK = qw(
-    run run_rate sustained count_losses pairs cell cpu_cell alone median BODY);
+    run run_rate sustained arrived publish_until count_losses pairs cell
+    cpu_cell alone median BODY);
 
 use constant BODY => 100;
 
@@ -36,15 +37,7 @@ sub run {
     my ($sent, $late) = $server->publish($rate, $burst, BODY, $seconds);
 
     my $offered = $sent * $per_message;
-    my ($stats, $last, $ended) = ($load->stats, -1, time);
-
-    while ($stats->{messages} < $offered && time - $ended < 5) {
-        $ended = time if $stats->{messages} != $last;
-        $last = $stats->{messages};
-        sleep(0.005);
-        $stats = $load->stats;
-    }
-
+    my $stats = arrived($load, $offered);
     my $took = time - $began;
     $cpu = $server->cpu_ns - $cpu;
 
@@ -61,6 +54,44 @@ sub run {
         kept_up => !$counted && $took < $seconds * 1.05 + 0.3
                    && $late < $seconds * 50,
     };
+}
+
+
+# What clients tell when they have so many messages, or no more come for five
+# seconds.
+sub arrived {
+    my ($load, $offered) = @_;
+
+    my ($stats, $last, $moved) = ($load->stats, -1, time);
+
+    while ($stats->{messages} < $offered && time - $moved < 5) {
+        $moved = time if $stats->{messages} != $last;
+        $last = $stats->{messages};
+        sleep(0.005);
+        $stats = $load->stats;
+    }
+
+    return $stats;
+}
+
+
+# Messages at such a rate, for so many seconds at a time, until something has
+# come about: how many the clients are to get, and after how many seconds that
+# was.
+sub publish_until {
+    my ($server, $rate, $piece, $limit, $what, $condition) = @_;
+
+    my ($sent, $began) = (0, time);
+
+    while (1) {
+        ($sent) = map { $sent + $_ }
+            ($server->publish($rate, 1, BODY, $piece))[0];
+        my $seconds = time - $began;
+
+        return ($sent * $server->{clients} / $server->{rooms}, $seconds)
+            if $condition->();
+        die "$what\n" if $seconds > $limit;
+    }
 }
 
 

@@ -7,10 +7,9 @@ use warnings;
 
 use Exporter qw(import);
 use List::Util qw(max);
-use Time::HiRes qw(sleep time);
 
 use Bench::Connections qw(workers_for);
-use Bench::Measure qw(alone median run BODY);
+use Bench::Measure qw(alone arrived median publish_until run);
 use Bench::Server;
 use Test::Goim::Util qw(slurp);
 
@@ -62,36 +61,20 @@ sub reload {
 
     my $nginx = $server->{nginx};
     my $load = $server->{load};
-    my $per_message = $server->{clients} / $server->{rooms};
-    my ($sent, $began, $seconds) = (0);
 
     $load->reset;
     my @old = $nginx->worker_pids;
 
     $nginx->write_conf(workers => $workers);
-    $began = time;
     kill('HUP', $nginx->pid);
 
-    while (!defined $seconds) {
-        ($sent) = map { $sent + $_ } ($server->publish($rate, 1, BODY, 0.2))[0];
-        $seconds = time - $began if !grep { kill(0, $_) } @old;
-        die "old workers stay\n" if time - $began > 120;
-    }
+    my ($offered, $seconds) = publish_until(
+        $server, $rate, 0.2, 120, 'old workers stay',
+        sub { !grep { kill(0, $_) } @old });
 
     $server->{pids} = [$nginx->worker_pids];
 
-    my $offered = $sent * $per_message;
-    my $stats = $load->stats;
-
-    for (my ($last, $moved) = (-1, time);
-         $stats->{messages} < $offered && time - $moved < 5;
-         $stats = $load->stats)
-    {
-        $moved = time if $stats->{messages} != $last;
-        $last = $stats->{messages};
-        sleep(0.01);
-    }
-
+    my $stats = arrived($load, $offered);
     my $missing = $offered - $stats->{messages};
 
     die "a reload: $stats->{closed} clients were closed, $missing messages are "
