@@ -96,7 +96,7 @@ ngx_goim_listen_check_addr(ngx_conf_t *cf, ngx_http_conf_addr_t *addr,
         }
 
         if (addr->opt.http2
-#if (NGX_HTTP_V3)
+#if (nginx_version >= 1025000)
             || addr->opt.quic
 #endif
            )
