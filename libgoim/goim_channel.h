@@ -329,6 +329,8 @@ void goim_channel_geometry(goim_channel_geometry_t *g, uint32_t lanes,
 #define goim_channel_lane_lock(ch, i)  ((ch)->file_size + (i))
 #define goim_channel_slot_lock(ch, i)                                         \
     ((ch)->file_size + GOIM_CHANNEL_LANES + (i))
+#define goim_channel_turn_lock(ch, i)                                         \
+    ((ch)->file_size + GOIM_CHANNEL_LANES + GOIM_CHANNEL_SLOTS + (i))
 
 
 /*

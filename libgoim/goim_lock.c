@@ -58,6 +58,18 @@ goim_lock_try(int fd, uint64_t byte)
 }
 
 
+void
+goim_lock_release(int fd, uint64_t byte)
+{
+    struct flock  fl;
+
+    goim_lock_range(&fl, byte, 1);
+    fl.l_type = F_UNLCK;
+
+    (void) fcntl(fd, F_OFD_SETLK, &fl);
+}
+
+
 int
 goim_lock_is_held(int fd, uint64_t byte)
 {

@@ -23,6 +23,9 @@ GOIM_MUSTCHECK int goim_lock_try(int fd, uint64_t byte);
 /* The same for a range of bytes: all of them, or none. */
 GOIM_MUSTCHECK int goim_lock_try_range(int fd, uint64_t byte, uint64_t n);
 
+/* Ends the lock on a byte that fd holds; nothing happens if it does not. */
+void goim_lock_release(int fd, uint64_t byte);
+
 /* Whether another description holds the byte.  A failing test says 1: nobody
  * is taken for dead because of it. */
 int goim_lock_is_held(int fd, uint64_t byte);

@@ -318,6 +318,22 @@ goim_reader_close(goim_reader_t *rd)
 }
 
 
+int
+goim_reader_take_turn(goim_reader_t *rd, uint32_t n)
+{
+    return goim_lock_try(rd->lock_fd,
+                         goim_channel_turn_lock(rd->ch, rd->index % n));
+}
+
+
+void
+goim_reader_give_turn(goim_reader_t *rd, uint32_t n)
+{
+    goim_lock_release(rd->lock_fd,
+                      goim_channel_turn_lock(rd->ch, rd->index % n));
+}
+
+
 /* Sleeping */
 
 static int

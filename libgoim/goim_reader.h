@@ -78,6 +78,14 @@ GOIM_MUSTCHECK int goim_reader_sleep(goim_reader_t *rd);
 /* Called before reading, however it was woken: empties the pipe, awake. */
 void goim_reader_wake(goim_reader_t *rd);
 
+/*
+ * A turn at something that not all readers are to do at once: of those whose
+ * slots have the same remainder by n, one has it.  n: 1 or more.  GOIM_OK: it
+ * is this reader's, until it gives it back, or ends; GOIM_AGAIN: another's.
+ */
+GOIM_MUSTCHECK int goim_reader_take_turn(goim_reader_t *rd, uint32_t n);
+void goim_reader_give_turn(goim_reader_t *rd, uint32_t n);
+
 /* Adds to one of the slot's counters. */
 static inline void
 goim_reader_count(goim_reader_t *rd, uint32_t counter, uint64_t n)

@@ -18,7 +18,9 @@
 #define NGX_GOIM_HANDOVER_SWEEPS   20    /* ms for what is pending to go out */
 #define NGX_GOIM_HANDOVER_TURN     50    /* ms of clients' turn between slices,
                                             at most */
-#define NGX_GOIM_HANDOVER_GOAL     3000  /* ms for all, if it can be done */
+#define NGX_GOIM_HANDOVER_GOAL     4000  /* ms for all, if it can be done */
+#define NGX_GOIM_HANDOVER_QUEUE    3     /* ms until it is asked again whether
+                                            it is this worker's turn */
 #define NGX_GOIM_HANDOVER_LEAST    250   /* connections of a slice */
 
 
@@ -77,6 +79,14 @@ ngx_goim_handover_is_ready(ngx_goim_conn_t *gc)
 }
 
 
+/* ms until then; not above 0: it is over. */
+static ngx_msec_int_t
+ngx_goim_handover_left(ngx_msec_t until)
+{
+    return (ngx_msec_int_t) (until - ngx_current_msec);
+}
+
+
 static void
 ngx_goim_handover_has_time(void)
 {
@@ -108,6 +118,7 @@ ngx_goim_handover_start(void)
 
         ho->over = !ngx_goim_worker.conf->handover
                    || ngx_goim_worker.conf->shared == NULL
+                   || ngx_goim_worker.reader == NULL
                    || !(ngx_event_flags & NGX_USE_EPOLL_EVENT);
     }
 
@@ -125,7 +136,39 @@ ngx_goim_handover_is_reload(void)
 }
 
 
-/* The rest goes by goim_drain. */
+/* Turns */
+
+/* How many workers move connections at once: other cores are for traffic. */
+static ngx_uint_t
+ngx_goim_handover_movers(void)
+{
+    return ngx_max(ngx_ncpu / 2, 1);
+}
+
+
+/* Once there is no time left, nobody waits for others. */
+static ngx_uint_t
+ngx_goim_handover_waits_for_turn(void)
+{
+    return ngx_goim_handover_left(ngx_goim_handover.goal) > 0
+           && goim_reader_take_turn(ngx_goim_worker.reader,
+                                    ngx_goim_handover_movers())
+              == GOIM_AGAIN;
+}
+
+
+/* Between slices: others move theirs, and this worker reads on. */
+static void
+ngx_goim_handover_rest(void)
+{
+    ngx_goim_handover.sweeps = 0;
+    ngx_goim_channel_release();
+
+    goim_reader_give_turn(ngx_goim_worker.reader, ngx_goim_handover_movers());
+}
+
+
+/* What is left goes by goim_drain. */
 static void
 ngx_goim_handover_end(void)
 {
@@ -139,7 +182,7 @@ ngx_goim_handover_end(void)
     }
 
     ho->over = 1;
-    ngx_goim_channel_release();
+    ngx_goim_handover_rest();
     ngx_goim_conn_drain_begin();
 
     level = ngx_goim_handover_is_reload() ? NGX_LOG_WARN : NGX_LOG_NOTICE;
@@ -147,14 +190,6 @@ ngx_goim_handover_end(void)
     ngx_log_error(level, ngx_goim_worker.cycle->log, 0,
                   "goim handover: no worker takes the %uD connections that "
                   "are left after %uD", ngx_goim_worker.nconns, ho->moved);
-}
-
-
-/* ms until then; not above 0: it is over. */
-static ngx_msec_int_t
-ngx_goim_handover_left(ngx_msec_t until)
-{
-    return (ngx_msec_int_t) (until - ngx_current_msec);
 }
 
 
@@ -219,13 +254,12 @@ ngx_goim_handover_go_on(ngx_msec_t delay)
     ngx_goim_handover_t  *ho;
 
     ho = &ngx_goim_handover;
-    ho->sweeps = 0;
 
     if (ho->event.timer_set) {
         ngx_del_timer(&ho->event);
     }
 
-    ngx_goim_channel_release();
+    ngx_goim_handover_rest();
     ngx_add_timer(&ho->event, delay);
 }
 
@@ -308,8 +342,7 @@ ngx_goim_handover_wait(void)
     ho = &ngx_goim_handover;
     delay = NGX_GOIM_HANDOVER_RETRY;
 
-    ho->sweeps = 0;
-    ngx_goim_channel_release();
+    ngx_goim_handover_rest();
 
     if (ngx_goim_target_forgive() && ngx_goim_handover_left(ho->slow) > 0) {
 
@@ -334,6 +367,11 @@ ngx_goim_handover_step(void)
     ngx_goim_handover_t  *ho;
 
     ho = &ngx_goim_handover;
+
+    if (ho->sweeps == 0 && ngx_goim_handover_waits_for_turn()) {
+        ngx_add_timer(&ho->event, NGX_GOIM_HANDOVER_QUEUE);
+        return;
+    }
 
     if (ho->sweeps == 0 && ngx_goim_target_find(&ho->room) != NGX_OK) {
         ngx_goim_handover_wait();
@@ -395,8 +433,7 @@ ngx_goim_handover_handler(ngx_event_t *ev)
         return;
     }
 
-    ho->sweeps = 0;
-    ngx_goim_channel_release();
+    ngx_goim_handover_rest();
 
     if (later) {
         ngx_add_timer(ev, NGX_GOIM_HANDOVER_RETRY);

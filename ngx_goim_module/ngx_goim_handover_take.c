@@ -19,6 +19,7 @@ typedef struct {
     ngx_queue_t            queue;
     ngx_connection_t      *connection;
     uint32_t               number;    /* of all offering ones, not 0 */
+    uint32_t               uncounted; /* connections taken, by limit_conn */
 
     goim_handover_head_t   head;
     u_char                *data;      /* the states; NULL: no offer */
@@ -159,13 +160,17 @@ ngx_goim_taker_end(ngx_goim_taker_t *taker)
     uint32_t          i;
     ngx_goim_conn_t  *gc;
 
-    /* it has let go of what was taken: now there is one of each */
+    /*
+     * It has let go of what was taken: now there is one of each.  They are
+     * among the last; some may be gone.
+     */
 
-    for (i = 0; i < ngx_goim_worker.nconns; i++) {
-        gc = ngx_goim_worker.conns[i];
+    for (i = ngx_goim_worker.nconns; i > 0 && taker->uncounted; i--) {
+        gc = ngx_goim_worker.conns[i - 1];
 
         if (gc->uncounted == taker->number) {
             ngx_goim_limit_conn_count(gc);
+            taker->uncounted--;
         }
     }
 
@@ -496,6 +501,7 @@ ngx_goim_take_answer(ngx_goim_taker_t *taker)
 
         if (taken[i].gc) {
             taken[i].gc->uncounted = taker->number;
+            taker->uncounted++;
             head->taken[i / 8] |= 1 << (i % 8);
         }
     }

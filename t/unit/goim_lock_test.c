@@ -46,6 +46,14 @@ test_lock_has_one_holder_per_byte(void **state)
     assert_false(goim_lock_is_held(a, 1000));
     assert_false(goim_lock_is_held(b, 998));
 
+    /* only its holder ends it */
+
+    goim_lock_release(b, 1000);
+    assert_true(goim_lock_is_held(b, 1000));
+    goim_lock_release(b, 999);
+    assert_false(goim_lock_is_held(a, 999));
+    assert_true(goim_lock_is_held(a, 1001));
+
     /* closing another descriptor of the file takes nothing away */
 
     close(goim_lock_open(fx.path));

@@ -67,6 +67,44 @@ test_reader_takes_a_slot_and_gives_it_back(void **state)
 
 
 static void
+test_reader_has_a_turn_until_it_gives_it_back(void **state)
+{
+    fx_t            fx;
+    goim_reader_t  *b, *c;
+
+    (void) state;
+
+    fx_start(&fx, 4096);
+    b = fx_reader(&fx);
+    c = fx_reader(&fx);
+
+    /* slots 0 and 2 of two: the same turn */
+
+    assert_int_equal(goim_reader_take_turn(fx.rd, 2), GOIM_OK);
+    assert_int_equal(goim_reader_take_turn(fx.rd, 2), GOIM_OK);
+    assert_int_equal(goim_reader_take_turn(b, 2), GOIM_OK);
+    assert_int_equal(goim_reader_take_turn(c, 2), GOIM_AGAIN);
+
+    goim_reader_give_turn(c, 2);
+    goim_reader_give_turn(b, 2);
+    assert_int_equal(goim_reader_take_turn(c, 2), GOIM_AGAIN);
+    goim_reader_give_turn(fx.rd, 2);
+    assert_int_equal(goim_reader_take_turn(c, 2), GOIM_OK);
+
+    /* it ends with its reader; slots are not touched by it */
+
+    assert_int_equal(goim_reader_take_turn(fx.rd, 1), GOIM_AGAIN);
+    goim_reader_close(c);
+    assert_int_equal(goim_reader_take_turn(fx.rd, 1), GOIM_OK);
+    assert_int_equal(goim_reader_take_turn(b, 1), GOIM_AGAIN);
+    assert_int_equal(goim_channel_live_readers(fx.pch), 2);
+
+    goim_reader_close(b);
+    fx_stop(&fx);
+}
+
+
+static void
 test_reader_is_refused_when_all_slots_are_taken(void **state)
 {
     int             i;
@@ -619,6 +657,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_reader_takes_a_slot_and_gives_it_back),
+        cmocka_unit_test(test_reader_has_a_turn_until_it_gives_it_back),
         cmocka_unit_test(test_reader_is_refused_when_all_slots_are_taken),
         cmocka_unit_test(
             test_reader_does_not_join_a_generation_that_was_removed),
