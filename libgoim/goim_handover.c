@@ -11,7 +11,6 @@
 typedef struct {
     uint64_t  size;  /* of the whole state */
     uint32_t  lens[GOIM_HANDOVER_STRINGS];
-    uint32_t  reserved;
 } goim_handover_prefix_t;
 
 
@@ -28,7 +27,10 @@ static const uint32_t  goim_handover_limits[GOIM_HANDOVER_STRINGS] = {
     [GOIM_HANDOVER_KEY] = 255,
     [GOIM_HANDOVER_ID] = 32,
     [GOIM_HANDOVER_ROOM] = 255,
-    [GOIM_HANDOVER_ACCEPTS] = 4096
+    [GOIM_HANDOVER_ACCEPTS] = 4096,
+    [GOIM_HANDOVER_PROXY_FROM] = 128,
+    [GOIM_HANDOVER_PROXY_TO] = 128,
+    [GOIM_HANDOVER_PROXY_MORE] = 4096
 };
 
 

@@ -16,7 +16,7 @@
 
 
 #define GOIM_HANDOVER_MAGIC    0x676f696d2d6d7631ULL  /* "goim-mv1" */
-#define GOIM_HANDOVER_VERSION  1    /* of all that follows */
+#define GOIM_HANDOVER_VERSION  2    /* of all that follows */
 
 #define GOIM_HANDOVER_CONNS    250  /* of a packet: the kernel takes 253 */
 #define GOIM_HANDOVER_PACKET   (128 * 1024)        /* bytes of one */
@@ -71,11 +71,15 @@ typedef enum {
     GOIM_HANDOVER_OUT,        /* all that is pending */
     GOIM_HANDOVER_IN,         /* an incomplete frame, or packet */
     GOIM_HANDOVER_MESSAGE,    /* fragments of a message */
+    GOIM_HANDOVER_PROXY_FROM, /* addresses of the PROXY protocol, as text */
+    GOIM_HANDOVER_PROXY_TO,
+    GOIM_HANDOVER_PROXY_MORE, /* its type-length-values */
     GOIM_HANDOVER_STRINGS
 } goim_handover_string_e;
 
-#define GOIM_HANDOVER_TCP   0x01  /* else WebSocket */
-#define GOIM_HANDOVER_TEXT  0x02  /* the message's opcode */
+#define GOIM_HANDOVER_TCP    0x01  /* else WebSocket */
+#define GOIM_HANDOVER_TEXT   0x02  /* the message's opcode */
+#define GOIM_HANDOVER_PROXY  0x04  /* it began with the PROXY protocol */
 
 typedef struct {
     int64_t     mid;
@@ -93,6 +97,8 @@ typedef struct {
     uint8_t     flags;         /* GOIM_HANDOVER_TCP, ... */
     uint8_t     features;
     uint8_t     utf8;          /* state of the text */
+    uint16_t    proxy_from;    /* ports of the PROXY protocol */
+    uint16_t    proxy_to;
     goim_str_t  strings[GOIM_HANDOVER_STRINGS];
 } goim_handover_conn_t;
 

@@ -224,6 +224,30 @@ ngx_goim_handover_set_out(goim_handover_conn_t *state, ngx_uint_t i,
 }
 
 
+/* What the PROXY protocol's variables tell. */
+static void
+ngx_goim_handover_set_proxy(goim_handover_conn_t *state,
+    const ngx_proxy_protocol_t *pp)
+{
+    if (pp == NULL) {
+        return;
+    }
+
+    state->flags |= GOIM_HANDOVER_PROXY;
+    state->proxy_from = pp->src_port;
+    state->proxy_to = pp->dst_port;
+
+    ngx_goim_handover_set(state, GOIM_HANDOVER_PROXY_FROM, pp->src_addr.data,
+                          pp->src_addr.len);
+    ngx_goim_handover_set(state, GOIM_HANDOVER_PROXY_TO, pp->dst_addr.data,
+                          pp->dst_addr.len);
+#if (nginx_version >= 1023002)
+    ngx_goim_handover_set(state, GOIM_HANDOVER_PROXY_MORE, pp->tlvs.data,
+                          pp->tlvs.len);
+#endif
+}
+
+
 void
 ngx_goim_handover_pack(ngx_goim_conn_t *gc, goim_handover_conn_t *state,
     u_char *id)
@@ -279,6 +303,8 @@ ngx_goim_handover_pack(ngx_goim_conn_t *gc, goim_handover_conn_t *state,
     ngx_goim_handover_set_out(state, GOIM_HANDOVER_OUT, gc->out);
     ngx_goim_handover_set_out(state, GOIM_HANDOVER_IN, gc->in);
     ngx_goim_handover_set_out(state, GOIM_HANDOVER_MESSAGE, gc->message);
+
+    ngx_goim_handover_set_proxy(state, c->proxy_protocol);
 }
 
 
@@ -317,27 +343,81 @@ ngx_goim_handover_has_place(ngx_socket_t fd)
 
 
 static ngx_int_t
+ngx_goim_handover_get(ngx_connection_t *c, ngx_str_t *text,
+    const goim_str_t *bytes)
+{
+    ngx_str_t  s;
+
+    s.data = (u_char *) bytes->data;
+    s.len = bytes->len;
+
+    text->len = bytes->len;
+    text->data = ngx_pstrdup(c->pool, &s);
+
+    return text->data ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_goim_handover_get_proxy(ngx_connection_t *c,
+    const goim_handover_conn_t *state)
+{
+    const goim_str_t      *strings;
+    ngx_proxy_protocol_t  *pp;
+
+    if (!(state->flags & GOIM_HANDOVER_PROXY)) {
+        return NGX_OK;
+    }
+
+    pp = ngx_pcalloc(c->pool, sizeof(ngx_proxy_protocol_t));
+    if (pp == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->proxy_protocol = pp;
+    strings = state->strings;
+
+    pp->src_port = state->proxy_from;
+    pp->dst_port = state->proxy_to;
+
+    if (ngx_goim_handover_get(c, &pp->src_addr,
+                              &strings[GOIM_HANDOVER_PROXY_FROM]) != NGX_OK
+        || ngx_goim_handover_get(c, &pp->dst_addr,
+                                 &strings[GOIM_HANDOVER_PROXY_TO]) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+#if (nginx_version >= 1023002)
+    return ngx_goim_handover_get(c, &pp->tlvs,
+                                 &strings[GOIM_HANDOVER_PROXY_MORE]);
+#else
+    return NGX_OK;
+#endif
+}
+
+
+static ngx_int_t
 ngx_goim_handover_set_addr(ngx_connection_t *c,
     const goim_handover_conn_t *state)
 {
-    const goim_str_t  *peer, *text;
+    const goim_str_t  *peer;
 
     peer = &state->strings[GOIM_HANDOVER_PEER];
-    text = &state->strings[GOIM_HANDOVER_ADDR];
 
     c->sockaddr = ngx_palloc(c->pool, ngx_max(peer->len,
                                               sizeof(struct sockaddr)));
-    c->addr_text.data = ngx_pnalloc(c->pool, text->len);
 
-    if (c->sockaddr == NULL || c->addr_text.data == NULL) {
+    if (c->sockaddr == NULL
+        || ngx_goim_handover_get(c, &c->addr_text,
+                                 &state->strings[GOIM_HANDOVER_ADDR])
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
     ngx_memcpy(c->sockaddr, peer->data, peer->len);
     c->socklen = peer->len;
-
-    ngx_memcpy(c->addr_text.data, text->data, text->len);
-    c->addr_text.len = text->len;
 
     c->local_sockaddr = c->listening->sockaddr;
     c->local_socklen = c->listening->socklen;
@@ -389,7 +469,8 @@ ngx_goim_handover_connection(const goim_handover_conn_t *state,
     c->write->handler = ngx_goim_conn_write_handler;
 
     if (ngx_goim_request_set_log(c, &ls->log, "serving goim client") != NGX_OK
-        || ngx_goim_handover_set_addr(c, state) != NGX_OK)
+        || ngx_goim_handover_set_addr(c, state) != NGX_OK
+        || ngx_goim_handover_get_proxy(c, state) != NGX_OK)
     {
         ngx_http_close_connection(c);
         return NULL;

@@ -42,6 +42,13 @@ sample(void)
     conn.strings[GOIM_HANDOVER_IN] = str("in");
     conn.strings[GOIM_HANDOVER_MESSAGE] = str("message");
 
+    conn.flags |= GOIM_HANDOVER_PROXY;
+    conn.proxy_from = 1007;
+    conn.proxy_to = 65535;
+    conn.strings[GOIM_HANDOVER_PROXY_FROM] = str("192.0.2.7");
+    conn.strings[GOIM_HANDOVER_PROXY_TO] = str("2001:db8::8");
+    conn.strings[GOIM_HANDOVER_PROXY_MORE] = str("type, length, value");
+
     return conn;
 }
 
@@ -155,6 +162,18 @@ test_handover_refuses_what_can_not_be(void **state)
 
     conn = sample();
     conn.strings[GOIM_HANDOVER_ACCEPTS] = (goim_str_t) { much, 4100 };
+    expect_refused(&conn);
+
+    conn = sample();
+    conn.strings[GOIM_HANDOVER_PROXY_FROM] = (goim_str_t) { much, 129 };
+    expect_refused(&conn);
+
+    conn = sample();
+    conn.strings[GOIM_HANDOVER_PROXY_TO] = (goim_str_t) { much, 129 };
+    expect_refused(&conn);
+
+    conn = sample();
+    conn.strings[GOIM_HANDOVER_PROXY_MORE] = (goim_str_t) { much, 4097 };
     expect_refused(&conn);
 
     conn = sample();

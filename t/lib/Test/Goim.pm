@@ -373,6 +373,14 @@ sub load_line {
 sub binary { return $ENV{GOIM_NGINX} || DEBIANS }
 
 
+# "1.22.1", of the nginx that is tested.
+sub nginx_version {
+    my $binary = binary();
+
+    return (`$binary -v 2>&1` =~ m{nginx/(\S+)})[0];
+}
+
+
 sub module {
     return absolute($ENV{GOIM_MODULE} || 'build/ngx_http_goim_module.so');
 }
