@@ -40,7 +40,8 @@ LIB_SRC      := $(wildcard libgoim/*.c)
 JOB_SRC      := $(wildcard job_worker/*.c)
 LOGIC_SRC    := $(wildcard logic_svc/*.c)
 UNIT_SRC     := $(wildcard t/unit/*_test.c)
-TOOL_SRC     := $(wildcard t/tools/*.c)
+PRELOAD_SRC  := $(wildcard t/tools/*_preload.c)
+TOOL_SRC     := $(filter-out $(PRELOAD_SRC),$(wildcard t/tools/*.c))
 BENCH_SRC    := $(wildcard bench/*.c)
 LOAD_SRC     := $(wildcard bench/load/*.c)
 FUZZ_SRC     := $(wildcard t/fuzz/*_fuzz.c)
@@ -159,7 +160,7 @@ demo:
 UNIT_BIN     := $(UNIT_SRC:t/unit/%.c=$(B)/t/%)
 UNIT_SAN_BIN := $(UNIT_SRC:t/unit/%.c=$(B)/san/t/%)
 TOOL_BIN     := $(TOOL_SRC:t/tools/%.c=$(B)/t/%) $(BENCH_SRC:bench/%.c=$(B)/t/%) \
-                $(B)/t/goim_load
+                $(PRELOAD_SRC:t/tools/%.c=$(B)/t/%.so) $(B)/t/goim_load
 
 # the daemon whose parts a unit test is for, by its prefix
 DAEMON_OF         = $(if $(filter jw_%,$1),JOB,$(if $(filter ls_%,$1),LOGIC))
@@ -202,6 +203,11 @@ $(B)/san/t/session_store: $(B)/san/t/tools/session_store.o \
 
 $(B)/obj/t/tools/session_store.o $(B)/san/t/tools/session_store.o: \
 		EXTRA_CFLAGS = -D_GNU_SOURCE -Ilogic_svc
+
+$(B)/t/%_preload.so: t/tools/%_preload.c
+	mkdir -p $(@D)
+	$(CC) $(DEB_CFLAGS) $(GOIM_CFLAGS) -D_GNU_SOURCE -fPIC -shared \
+		$(DEB_LDFLAGS) -o $@ $<
 
 $(B)/t/%: $(B)/obj/t/tools/%.o $(B)/libgoim.a
 	mkdir -p $(@D)

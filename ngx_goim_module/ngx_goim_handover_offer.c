@@ -10,7 +10,8 @@
 
 #define NGX_GOIM_OFFER_SLICE   1000  /* connections under way at most */
 #define NGX_GOIM_OFFER_MAX     16    /* offers likewise */
-#define NGX_GOIM_OFFER_PACKET  (16 * 1024)  /* bytes of one, at least */
+#define NGX_GOIM_OFFER_PACKET  2048  /* bytes of one, at least: fewer than the
+                                        smallest buffer that Linux allows */
 #define NGX_GOIM_OFFER_SNDBUF  (1024 * 1024)
 
 
@@ -217,6 +218,26 @@ ngx_goim_offer_sockets(void)
 }
 
 
+/* The system's buffers are small; those that go into none can't be offered. */
+static void
+ngx_goim_offer_is_too_long(void)
+{
+    uint32_t            i;
+    ngx_goim_offers_t  *ho;
+
+    ho = &ngx_goim_offers;
+
+    if (ho->limit > NGX_GOIM_OFFER_PACKET) {
+        ho->limit = ngx_max(ho->limit / 2, NGX_GOIM_OFFER_PACKET);
+        return;
+    }
+
+    for (i = ho->first; i < ho->nconns; i++) {
+        ho->conns[i]->stays = 1;
+    }
+}
+
+
 /*
  * The offer with all of its connections, whose first bytes these are.
  * NGX_AGAIN: it was not sent, and they are back.
@@ -225,7 +246,6 @@ static ngx_int_t
 ngx_goim_offer_make(u_char *data, size_t len, size_t total)
 {
     uint32_t              i, n;
-    ngx_err_t             err;
     ngx_goim_offer_t     *offer;
     ngx_goim_offers_t    *ho;
 
@@ -245,14 +265,8 @@ ngx_goim_offer_make(u_char *data, size_t len, size_t total)
                                ngx_goim_offer_sockets(), n)
         != NGX_OK)
     {
-        err = ngx_errno;
-
-        if (err == EMSGSIZE) {
-
-            /* the system's buffers are small; alone it does not fit at all */
-
-            ho->limit = ngx_max(ho->limit / 2, NGX_GOIM_OFFER_PACKET);
-            ho->conns[ho->first]->stays = n == 1;
+        if (ngx_errno == EMSGSIZE) {
+            ngx_goim_offer_is_too_long();
         }
 
         for (i = ho->first; i < ho->nconns; i++) {

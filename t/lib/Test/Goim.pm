@@ -420,6 +420,7 @@ sub absolute {
 
 
 sub dir { return $_[0]{dir} }
+sub tool { return "$_[0]{tools}/$_[1]" }
 sub nginx { return $_[0]{nginx} }
 sub port { return $_[0]{nginx}->port }
 sub job { return $_[0]{jobs}[0] }
