@@ -318,11 +318,19 @@ jw_channel_check(jw_channel_t *jc)
 }
 
 
+/* The number of the one that took its place; 0: none has. */
+static uint64_t
+jw_channel_successor(const jw_generation_t *g)
+{
+    return atomic_load_explicit(&goim_channel_header(g->ch)->successor,
+                                memory_order_acquire);
+}
+
+
 /* The newest generation names its successor before a scan is due. */
 static int
 jw_channel_scan_due(jw_channel_t *jc, uint64_t now)
 {
-    uint64_t          successor;
     jw_generation_t  *g;
 
     if (now >= jc->next_scan_us || jc->newest == 0) {
@@ -330,14 +338,8 @@ jw_channel_scan_due(jw_channel_t *jc, uint64_t now)
     }
 
     g = jw_channel_find(jc, jc->newest);
-    if (g == NULL) {
-        return 0;
-    }
 
-    successor = atomic_load_explicit(&goim_channel_header(g->ch)->successor,
-                                     memory_order_acquire);
-
-    return successor > jc->newest;
+    return g && jw_channel_successor(g) > jc->newest;
 }
 
 
@@ -532,21 +534,49 @@ jw_channel_drop_held(jw_channel_t *jc)
 }
 
 
+/*
+ * Nobody reads it, or will: readers are about to be found in another one, and
+ * what this one has got is still to reach them.
+ */
+static int
+jw_channel_is_abandoned(const jw_generation_t *g)
+{
+    return (jw_channel_successor(g) || goim_channel_is_unlinked(g->ch))
+           && goim_channel_live_readers(g->ch) == 0;
+}
+
+
+static void
+jw_channel_note_lanes(jw_generation_t *g)
+{
+    uint32_t    i;
+    jw_feed_t  *f;
+
+    for (i = 0; i < g->ch->lanes; i++) {
+        f = &g->feeds[i];
+
+        if (f->lane && !goim_lane_pending(f->lane)) {
+            jw_offset_update(&f->offset, f->lane);
+        }
+    }
+}
+
+
 void
 jw_channel_note(jw_channel_t *jc)
 {
-    unsigned    i, at;
-    jw_feed_t  *f;
-
-    /* what readers have got is not to be learnt from something else */
+    unsigned          i;
+    jw_generation_t  *g;
 
     for (i = 0; i < jc->n; i++) {
-        (void) goim_channel_is_whole(jc->generations[i].ch);
-    }
+        g = &jc->generations[i];
 
-    for (at = 0; (f = jw_channel_next_feed(jc, &at)) != NULL; /* void */) {
-        if (!goim_lane_pending(f->lane)) {
-            jw_offset_update(&f->offset, f->lane);
+        /* what readers have got is not to be learnt from something else */
+
+        if (goim_channel_is_whole(g->ch) && !g->ch->broken
+            && !jw_channel_is_abandoned(g))
+        {
+            jw_channel_note_lanes(g);
         }
     }
 }
