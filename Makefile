@@ -142,7 +142,7 @@ $(B)/ngx_http_goim_module.so: $(MODULE_SRC)
 
 $(B)/echo/ngx_http_goim_module.so: $(MODULE_SRC)
 	echo '  MODULE  $@'
-	GOIM_MODULE_CFLAGS=-DNGX_GOIM_WS_ECHO=1 \
+	GOIM_MODULE_CFLAGS='-DNGX_GOIM_WS_ECHO=1 -DGOIM_HANDOVER_VERSION=1000' \
 		t/tools/build_module.sh "$(NGINX_SRC)" $(B)/echo/nginx-src $@
 
 

@@ -21,7 +21,7 @@
 #include "goim.h"
 
 
-#define GOIM_CHANNEL_LAYOUT      3
+#define GOIM_CHANNEL_LAYOUT      4
 #define GOIM_CHANNEL_MAGIC       0x676f696d2d636831ULL  /* "goim-ch1" */
 
 #define GOIM_CHANNEL_SLOTS       1024  /* readers at the same time */
@@ -210,8 +210,8 @@ typedef struct {
     /* between workers, when one takes another's connections over */
     _Atomic uint64_t  master;     /* the worker's, by number; 0: takes none */
     _Atomic uint64_t  reload;     /* how many that master had seen */
-    _Atomic uint64_t  takes;      /* 0, or it listens at the slot's socket,
-                                     and has room for one less */
+    _Atomic uint64_t  takes;      /* 0, or it listens at the slot's socket:
+                                     goim_handover_takes() */
     _Atomic uint64_t  gave_up;    /* offers up to this number count only if
                                      they have been answered */
 
@@ -284,6 +284,11 @@ typedef struct {
         rooms[GOIM_CHANNEL_ROOM_SLOTS][GOIM_CHANNEL_ROOMS];
 
     goim_channel_board_t  boards[GOIM_CHANNEL_ROOM_SLOTS];
+
+    /* of readers that are gone: added by each one at its end, or for one that
+     * died by the next that begins, under the slot's lock */
+    _Alignas(64) _Atomic uint64_t  ended;   /* how many they are */
+    _Atomic uint64_t  ended_counters[GOIM_SLOT_COUNTERS];
 } goim_channel_slots_t;
 
 

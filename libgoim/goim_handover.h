@@ -16,7 +16,9 @@
 
 
 #define GOIM_HANDOVER_MAGIC    0x676f696d2d6d7631ULL  /* "goim-mv1" */
+#ifndef GOIM_HANDOVER_VERSION
 #define GOIM_HANDOVER_VERSION  2    /* of all that follows */
+#endif
 
 #define GOIM_HANDOVER_CONNS    250  /* of a packet: the kernel takes 253 */
 #define GOIM_HANDOVER_PACKET   (128 * 1024)        /* bytes of one */
@@ -101,6 +103,20 @@ typedef struct {
     uint16_t    proxy_to;
     goim_str_t  strings[GOIM_HANDOVER_STRINGS];
 } goim_handover_conn_t;
+
+
+/*
+ * What a slot's "takes" says: its worker understands this version, and has
+ * room for so many connections.  0 is none that takes any.
+ */
+#define goim_handover_takes(room)                                             \
+    ((uint64_t) GOIM_HANDOVER_VERSION << 32                                   \
+     | ((room) < UINT32_MAX ? (uint32_t) (room) : UINT32_MAX))
+
+#define goim_handover_is_understood(takes)                                    \
+    ((takes) >> 32 == GOIM_HANDOVER_VERSION)
+
+#define goim_handover_room(takes)  ((takes) & UINT32_MAX)
 
 
 /* An offer without anything in it; positions are the caller's to add. */

@@ -85,14 +85,61 @@ goim_reader_raise_used(goim_reader_t *rd)
  * A new owner: it counts on from the last one's "sleeping", so that no
  * producer takes its sleep for one that it has answered already.
  */
+/* What the owner of a slot has counted goes to the sums; the caller holds the
+ * slot's lock, and the owner is gone or about to. */
+static void
+goim_reader_add_ended(goim_channel_slots_t *slots, goim_channel_slot_t *slot)
+{
+    uint32_t  i;
+    uint64_t  n;
+
+    if (goim_reader_load(&slot->pid) == 0) {
+        return;
+    }
+
+    atomic_store(&slot->pid, 0);
+    atomic_fetch_add(&slots->ended, 1);
+
+    for (i = 0; i < GOIM_SLOT_COUNTERS; i++) {
+        n = goim_reader_load(&slot->counters[i]);
+        atomic_store(&slot->counters[i], 0);
+        atomic_fetch_add(&slots->ended_counters[i], n);
+    }
+}
+
+
+/* Of those that died without doing so. */
+static void
+goim_reader_add_dead(const goim_reader_t *rd)
+{
+    uint32_t               i, used;
+    uint64_t               byte;
+    goim_channel_slots_t  *slots;
+
+    slots = rd->ch->slots;
+    used = goim_channel_slots_used(rd->ch);
+
+    for (i = 0; i < used; i++) {
+        byte = goim_channel_slot_lock(rd->ch, i);
+
+        if (i != rd->index && goim_reader_load(&slots->slot[i].pid)
+            && goim_lock_try(rd->lock_fd, byte) == GOIM_OK)
+        {
+            goim_reader_add_ended(slots, &slots->slot[i]);
+            goim_lock_release(rd->lock_fd, byte);
+        }
+    }
+}
+
+
 static void
 goim_reader_init_slot(goim_reader_t *rd)
 {
-    uint32_t              i;
     uint64_t              now, sleeping;
     goim_channel_slot_t  *slot;
 
     slot = rd->slot;
+    goim_reader_add_ended(rd->ch->slots, slot);
 
     sleeping = goim_reader_load(&slot->sleeping);
     atomic_store(&slot->sleeping, sleeping + (sleeping & 1));
@@ -101,10 +148,6 @@ goim_reader_init_slot(goim_reader_t *rd)
 
     if (now <= goim_reader_load(&slot->epoch)) {
         now = goim_reader_load(&slot->epoch) + 1;
-    }
-
-    for (i = 0; i < GOIM_SLOT_COUNTERS; i++) {
-        atomic_store_explicit(&slot->counters[i], 0, memory_order_relaxed);
     }
 
     goim_reader_clear_rooms(rd);
@@ -282,6 +325,7 @@ goim_reader_open(goim_channel_t *ch, goim_reader_t **result,
 
     goim_reader_init_slot(rd);
     goim_reader_raise_used(rd);
+    goim_reader_add_dead(rd);
 
     for (i = 0; i < ch->lanes; i++) {
         goim_reader_join(rd, i);
@@ -311,6 +355,8 @@ goim_reader_close(goim_reader_t *rd)
     for (i = 0; i < rd->ch->lanes; i++) {
         atomic_store(&rd->slot->cursors[i], GOIM_CURSOR_FREE);
     }
+
+    goim_reader_add_ended(rd->ch->slots, rd->slot);
 
     close(rd->pipe_fd);
     close(rd->lock_fd);

@@ -181,6 +181,7 @@ typedef struct {
 typedef struct {
     uint64_t                    master;    /* a number of its own, not 0 */
     ngx_atomic_t                reload;    /* configurations it has taken on */
+    ngx_atomic_t                handover;  /* the last one has goim_handover */
 } ngx_goim_shared_t;
 
 
@@ -1384,6 +1385,9 @@ char *ngx_goim_status_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 
 /* The name of why a connection ended. */
 const char *ngx_goim_status_reason(ngx_goim_reason_e reason);
+
+/* The counter is the current number of something; all others only grow. */
+ngx_uint_t ngx_goim_status_is_gauge(ngx_uint_t counter);
 
 /* The slots that somebody holds, ours among them; returns how many. */
 ngx_uint_t ngx_goim_status_slots(goim_channel_t *ch, uint32_t *slots);

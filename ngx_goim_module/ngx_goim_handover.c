@@ -132,7 +132,11 @@ ngx_goim_handover_start(void)
 static ngx_uint_t
 ngx_goim_handover_is_reload(void)
 {
-    return ngx_goim_worker.conf->shared->reload > ngx_goim_worker.conf->reload;
+    ngx_goim_shared_t  *shared;
+
+    shared = ngx_goim_worker.conf->shared;
+
+    return shared->handover && shared->reload > ngx_goim_worker.conf->reload;
 }
 
 
@@ -364,6 +368,7 @@ static void
 ngx_goim_handover_step(void)
 {
     uint64_t              max;
+    ngx_int_t             rc;
     ngx_goim_handover_t  *ho;
 
     ho = &ngx_goim_handover;
@@ -392,7 +397,13 @@ ngx_goim_handover_step(void)
     max = ngx_goim_handover_slice();
     max = ngx_min(max, ho->room);
 
-    if (ngx_goim_offer_slice(max) == 0) {
+    rc = ngx_goim_offer_slice(max);
+
+    if (rc != NGX_OK) {
+        if (rc == NGX_ERROR) {
+            ngx_goim_target_avoid();
+        }
+
         ngx_goim_offer_end();
         ngx_goim_handover_go_on(NGX_GOIM_HANDOVER_RETRY);
         return;

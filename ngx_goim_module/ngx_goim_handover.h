@@ -48,9 +48,9 @@ ngx_uint_t ngx_goim_target_is_full(void);
 
 ngx_int_t ngx_goim_offer_connect(uint32_t slot);
 
-/* While nothing is read, of so many connections at most: returns how many
- * offers were made. */
-ngx_uint_t ngx_goim_offer_slice(uint64_t max);
+/* While nothing is read, of so many connections at most.  NGX_DECLINED: there
+ * is nothing to wait for; NGX_ERROR: as the system refuses to send. */
+ngx_int_t ngx_goim_offer_slice(uint64_t max);
 
 /* The time for an answer is over. */
 void ngx_goim_offer_give_up(void);

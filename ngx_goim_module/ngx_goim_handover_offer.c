@@ -30,6 +30,7 @@ typedef struct {
     ngx_goim_offer_t      offers[NGX_GOIM_OFFER_MAX];
     ngx_uint_t            noffers;
     uint64_t              number;    /* of the last offer */
+    unsigned              refused:1; /* the system sends none, however short */
 
     /* the offer that is made */
     goim_handover_head_t  head;
@@ -267,6 +268,9 @@ ngx_goim_offer_make(u_char *data, size_t len, size_t total)
     {
         if (ngx_errno == EMSGSIZE) {
             ngx_goim_offer_is_too_long();
+
+        } else {
+            ho->refused = 1;
         }
 
         for (i = ho->first; i < ho->nconns; i++) {
@@ -419,7 +423,7 @@ ngx_goim_offer_collect(ngx_goim_conn_t **slice, uint64_t max)
 }
 
 
-ngx_uint_t
+ngx_int_t
 ngx_goim_offer_slice(uint64_t max)
 {
     uint32_t               i, n;
@@ -431,6 +435,7 @@ ngx_goim_offer_slice(uint64_t max)
 
     ho->nconns = 0;
     ho->noffers = 0;
+    ho->refused = 0;
 
     if (ho->limit == 0) {
         ho->limit = sizeof(ngx_goim_offer_buf);
@@ -451,7 +456,11 @@ ngx_goim_offer_slice(uint64_t max)
                                    ho->len - sizeof(goim_handover_head_t));
     }
 
-    return ho->noffers;
+    if (ho->noffers) {
+        return NGX_OK;
+    }
+
+    return ho->refused ? NGX_ERROR : NGX_DECLINED;
 }
 
 

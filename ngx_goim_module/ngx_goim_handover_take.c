@@ -50,7 +50,7 @@ ngx_goim_take_tell_room(void)
     goim_channel_slot_t  *slot;
 
     slot = ngx_goim_worker.reader->slot;
-    takes = ngx_goim_handover_room() + 1;
+    takes = goim_handover_takes(ngx_goim_handover_room());
 
     if (atomic_load(&slot->takes) != takes) {
         atomic_store(&slot->takes, takes);
@@ -416,12 +416,16 @@ ngx_goim_take_undo(ngx_goim_taken_t *taken)
 /*
  * The answer did not arrive: either the sender has taken the offer back, which
  * it says in its slot before it closes, or it is dead, and all of its
- * connections with it but for these.
+ * connections with it but for these.  One that has not closed has them.
  */
 static ngx_uint_t
-ngx_goim_take_is_back(goim_handover_head_t *head)
+ngx_goim_take_is_back(goim_handover_head_t *head, ngx_err_t err)
 {
     goim_channel_slot_t  *slot;
+
+    if (err != NGX_EPIPE && err != NGX_ECONNRESET) {
+        return 1;
+    }
 
     slot = &ngx_goim_worker.channel->slots->slot[head->slot];
 
@@ -470,9 +474,11 @@ ngx_goim_take_begin(ngx_goim_taken_t *taken)
 }
 
 
-static void
+/* NGX_ERROR: the sender gets no answer, and is to learn that. */
+static ngx_int_t
 ngx_goim_take_answer(ngx_goim_taker_t *taker)
 {
+    ngx_int_t              rc;
     ngx_uint_t             i, n;
     ngx_goim_taken_t       taken[GOIM_HANDOVER_CONNS];
     goim_handover_head_t  *head;
@@ -511,10 +517,14 @@ ngx_goim_take_answer(ngx_goim_taker_t *taker)
     head->kind = GOIM_HANDOVER_ANSWER;
     ngx_goim_take_tell_room();
 
+    rc = NGX_OK;
+
     if (send(taker->connection->fd, head, sizeof(*head), MSG_NOSIGNAL)
         != (ssize_t) sizeof(*head)
-        && ngx_goim_take_is_back(head))
+        && ngx_goim_take_is_back(head, ngx_errno))
     {
+        rc = NGX_ERROR;
+
         for (i = 0; i < n; i++) {
             ngx_goim_take_undo(&taken[i]);
         }
@@ -529,6 +539,8 @@ ngx_goim_take_answer(ngx_goim_taker_t *taker)
             ngx_free(taken[i].kick);
         }
     }
+
+    return rc;
 }
 
 
@@ -556,7 +568,10 @@ ngx_goim_take_read_handler(ngx_event_t *rev)
                 return;
             }
 
-            ngx_goim_take_answer(taker);
+            if (ngx_goim_take_answer(taker) != NGX_OK) {
+                ngx_goim_taker_end(taker);
+                return;
+            }
         }
 
         rc = ngx_goim_take_read(taker);

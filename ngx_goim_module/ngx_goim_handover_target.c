@@ -77,7 +77,8 @@ ngx_goim_target_slot(void)
 
 
 /* For how many connections it has room, and one more; 0: it is none.  It is a
- * worker of another master, or of a later configuration of ours. */
+ * worker of another master, or of a later configuration of ours, and
+ * understands what we say. */
 static uint64_t
 ngx_goim_target_takes(uint32_t i)
 {
@@ -87,7 +88,8 @@ ngx_goim_target_takes(uint32_t i)
     slot = ngx_goim_target_at(i);
     takes = atomic_load(&slot->takes);
 
-    if (i == ngx_goim_worker.reader->index || takes == 0
+    if (i == ngx_goim_worker.reader->index
+        || !goim_handover_is_understood(takes)
         || atomic_load(&slot->draining))
     {
         return 0;
@@ -104,7 +106,7 @@ ngx_goim_target_takes(uint32_t i)
 
     return !ngx_goim_target_is_avoided(atomic_load(&slot->epoch))
            && goim_channel_slot_is_held(ngx_goim_worker.channel, i)
-           ? takes : 0;
+           ? goim_handover_room(takes) + 1 : 0;
 }
 
 
@@ -137,8 +139,11 @@ ngx_goim_target_is_there(void)
 ngx_uint_t
 ngx_goim_target_is_full(void)
 {
-    return atomic_load(&ngx_goim_target_at(ngx_goim_target.slot)->takes) == 1
-           && ngx_goim_target_most() > 1;
+    uint64_t  takes;
+
+    takes = atomic_load(&ngx_goim_target_at(ngx_goim_target.slot)->takes);
+
+    return goim_handover_room(takes) == 0 && ngx_goim_target_most() > 1;
 }
 
 

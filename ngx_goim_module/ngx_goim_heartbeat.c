@@ -1,7 +1,7 @@
 
 /*
  * Heartbeats: connections with the same timeout stand in one queue, ordered
- * by their last heartbeat, with one timer for its head.
+ * by their last heartbeat, or nearly, with one timer for its head.
  */
 
 
@@ -110,19 +110,26 @@ ngx_goim_heartbeat_silent(ngx_goim_conn_t *gc)
 
 /*
  * In the queue of those that have about as much time left, which is one of a
- * few for each timeout, until its next heartbeat.
+ * few for each timeout, until its next heartbeat.  Its own time stays as it
+ * is; who stands before it may make it up to a step longer.
  */
 ngx_int_t
 ngx_goim_heartbeat_resume(ngx_goim_conn_t *gc, ngx_msec_t silent)
 {
-    ngx_msec_t  allowed, left, step;
+    ngx_msec_t  allowed, left, step, timeout;
 
     allowed = ngx_goim_heartbeat_allowed(gc);
     step = allowed / NGX_GOIM_HEARTBEAT_STEPS + 1;
     left = silent < allowed ? allowed - silent : 1;
-    left = (left + step - 1) / step * step;
+    timeout = ngx_min((left + step - 1) / step * step, allowed);
 
-    return ngx_goim_heartbeat_add(gc, ngx_min(left, allowed));
+    if (ngx_goim_heartbeat_add(gc, timeout) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    gc->heartbeat_last -= timeout - left;
+
+    return NGX_OK;
 }
 
 

@@ -71,23 +71,6 @@ ngx_goim_prometheus_type(ngx_goim_page_t *page, const char *metric,
 }
 
 
-/* The current number of something; all others only grow. */
-static ngx_uint_t
-ngx_goim_prometheus_is_gauge(ngx_uint_t counter)
-{
-    return counter == NGX_GOIM_CONNECTIONS
-           || counter == NGX_GOIM_CONNECTIONS_TCP
-           || counter == NGX_GOIM_HANDSHAKING
-           || counter == NGX_GOIM_HANDSHAKING_TCP
-           || counter == NGX_GOIM_CLOSING
-           || counter == NGX_GOIM_CLOSING_TCP
-           || counter == NGX_GOIM_ROOMS
-           || counter == NGX_GOIM_PENDING
-           || counter == NGX_GOIM_UPLINKS
-           || counter == NGX_GOIM_PACED;
-}
-
-
 /* "drop_closed" is goim_dropped_total with the reason "closed". */
 static void
 ngx_goim_prometheus_name(ngx_uint_t counter, const char **metric,
@@ -112,39 +95,57 @@ ngx_goim_prometheus_name(ngx_uint_t counter, const char **metric,
 }
 
 
+/* Of a worker, by its slot, or of all "ended" ones. */
+static void
+ngx_goim_prometheus_sample(ngx_goim_page_t *page, ngx_uint_t counter,
+    const u_char *slot, _Atomic uint64_t *counters)
+{
+    const char  *metric, *reason;
+
+    ngx_goim_prometheus_name(counter, &metric, &reason);
+
+    ngx_goim_page_print(page, "goim_%s%s{slot=\"%s\"%s%s%s} %uL\n", metric,
+                        ngx_goim_status_is_gauge(counter) ? "" : "_total",
+                        slot, reason ? ",reason=\"" : "",
+                        reason ? reason : "", reason ? "\"" : "",
+                        atomic_load_explicit(&counters[counter],
+                                             memory_order_relaxed));
+}
+
+
 static void
 ngx_goim_prometheus_counter(ngx_goim_page_t *page, ngx_uint_t counter,
     const char **last)
 {
-    char                  name[64];
-    uint32_t              i;
-    uint64_t              value;
-    ngx_uint_t            gauge;
-    const char           *metric, *reason, *suffix;
-    goim_channel_slot_t  *slot;
+    char                   name[64];
+    u_char                 number[NGX_INT32_LEN + 1];
+    uint32_t               i;
+    ngx_uint_t             gauge;
+    const char            *metric, *reason;
+    goim_channel_slots_t  *slots;
 
     ngx_goim_prometheus_name(counter, &metric, &reason);
 
-    gauge = ngx_goim_prometheus_is_gauge(counter);
-    suffix = gauge ? "" : "_total";
+    gauge = ngx_goim_status_is_gauge(counter);
+    slots = ngx_goim_worker.channel->slots;
 
     if (*last == NULL || ngx_strcmp(*last, metric) != 0) {
         (void) ngx_snprintf((u_char *) name, sizeof(name), "%s%s%Z", metric,
-                            suffix);
+                            gauge ? "" : "_total");
         ngx_goim_prometheus_type(page, name, gauge ? "gauge" : "counter",
                                  ngx_goim_prometheus_help[counter]);
         *last = metric;
     }
 
     for (i = 0; i < page->nslots; i++) {
-        slot = &ngx_goim_worker.channel->slots->slot[page->slots[i]];
-        value = atomic_load_explicit(&slot->counters[counter],
-                                     memory_order_relaxed);
+        *ngx_sprintf(number, "%uD", page->slots[i]) = '\0';
+        ngx_goim_prometheus_sample(page, counter, number,
+                                   slots->slot[page->slots[i]].counters);
+    }
 
-        ngx_goim_page_print(page, "goim_%s%s{slot=\"%uD\"%s%s%s} %uL\n",
-                            metric, suffix, page->slots[i],
-                            reason ? ",reason=\"" : "", reason ? reason : "",
-                            reason ? "\"" : "", value);
+    if (!gauge) {
+        ngx_goim_prometheus_sample(page, counter, (u_char *) "ended",
+                                   slots->ended_counters);
     }
 }
 

@@ -189,6 +189,22 @@ ngx_goim_status_keeps(goim_channel_slot_t *slot)
 }
 
 
+ngx_uint_t
+ngx_goim_status_is_gauge(ngx_uint_t counter)
+{
+    return counter == NGX_GOIM_CONNECTIONS
+           || counter == NGX_GOIM_CONNECTIONS_TCP
+           || counter == NGX_GOIM_HANDSHAKING
+           || counter == NGX_GOIM_HANDSHAKING_TCP
+           || counter == NGX_GOIM_CLOSING
+           || counter == NGX_GOIM_CLOSING_TCP
+           || counter == NGX_GOIM_ROOMS
+           || counter == NGX_GOIM_PENDING
+           || counter == NGX_GOIM_UPLINKS
+           || counter == NGX_GOIM_PACED;
+}
+
+
 static void
 ngx_goim_status_worker(ngx_goim_page_t *page, goim_channel_t *ch,
     uint32_t slot, uint64_t *total)
@@ -281,6 +297,17 @@ ngx_goim_status_workers(ngx_goim_page_t *page, goim_channel_t *ch)
     }
 
     ngx_goim_status_print_clients(page, clients);
+
+    ngx_goim_page_print(page, "},\"ended\":{\"workers\":%uL",
+                        atomic_load(&ch->slots->ended));
+
+    for (i = 0; i < NGX_GOIM_COUNTERS; i++) {
+        if (!ngx_goim_status_is_gauge(i)) {
+            ngx_goim_page_print(page, ",\"%s\":%uL",
+                                ngx_goim_counter_names[i],
+                                atomic_load(&ch->slots->ended_counters[i]));
+        }
+    }
 
     ngx_goim_page_print(page, "}");
 }

@@ -288,6 +288,7 @@ ngx_http_goim_init_module(ngx_cycle_t *cycle)
 
             /* all of the configuration is taken on: workers follow */
 
+            gmcf->shared->handover = gmcf->handover;
             gmcf->reload = ngx_atomic_fetch_add(&gmcf->shared->reload, 1) + 1;
         }
     }

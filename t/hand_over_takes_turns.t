@@ -69,4 +69,4 @@ $goim->reload;
 check('in turns');
 
 is(scalar(grep { $_->is_closed } @clients), 0, 'nobody is lost');
-is($goim->status->{total}{handover_drained}, 0, 'or let go');
+is($goim->counted('handover_drained'), 0, 'or let go');

@@ -42,7 +42,7 @@ is_deeply($goim->faults(undef, $count, @clients), [],
           'everybody got everything once, and in order');
 is(scalar(grep { $_->is_closed } @clients), 0,
    'over the same connections as before');
-is($goim->status->{total}{handover_drained}, 0, 'none was let go');
+is($goim->counted('handover_drained'), 0, 'none was let go');
 
 CORE::kill('QUIT', $nginx->pid);
 my %code;

@@ -110,7 +110,7 @@ build() {
 : >"$out/make.log"
 mkdir -p "$out/echo"
 
-build modules CC='cc -DNGX_GOIM_WS_ECHO=1'
+build modules CC='cc -DNGX_GOIM_WS_ECHO=1 -DGOIM_HANDOVER_VERSION=1000'
 cp "$src/objs/ngx_http_goim_module.so" "$out/echo/"
 
 build binary modules

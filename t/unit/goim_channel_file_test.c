@@ -443,9 +443,9 @@ test_channel_sees_no_generation_in_other_names(void **state)
     uint64_t  list[8];
 
     const char *const  names[] = {
-        ".3.", ".3.0", ".3.07", ".3. 7", ".3.+7", ".3.7x", ".3.-7", "3.7",
-        ".3.9999999999999999999", ".03.7", ".3.7.d", ".4.7", ".3.7.8", ".new",
-        ".3.18446744073709551616", "x.3.7", ".99999999999.7"
+        ".4.", ".4.0", ".4.07", ".4. 7", ".4.+7", ".4.7x", ".4.-7", "4.7",
+        ".4.9999999999999999999", ".04.7", ".4.7.d", ".5.7", ".4.7.8", ".new",
+        ".4.18446744073709551616", "x.4.7", ".99999999999.7"
     };
 
     (void) state;
@@ -551,9 +551,9 @@ test_channel_clears_pipes_without_a_file(void **state)
     (void) state;
 
     fx_folder(&fx);
-    snprintf(name, sizeof(name), "%s.3.5.d", fx.path);
+    snprintf(name, sizeof(name), "%s.4.5.d", fx.path);
     assert_int_equal(mkdir(name, 0700), 0);
-    snprintf(name, sizeof(name), "%s.3.5.d/3", fx.path);
+    snprintf(name, sizeof(name), "%s.4.5.d/3", fx.path);
     assert_int_equal(mkfifo(name, 0600), 0);
     snprintf(name, sizeof(name), "%s.new", fx.path);
     close(open(name, O_RDWR | O_CREAT, 0600));

@@ -26,6 +26,16 @@ put_and_publish(fx_t *fx, int64_t offset)
 }
 
 
+/* As death leaves it. */
+static void
+die(goim_reader_t *rd)
+{
+    close(rd->lock_fd);
+    close(rd->pipe_fd);
+    free(rd);
+}
+
+
 /* Slots */
 
 static void
@@ -51,6 +61,10 @@ test_reader_takes_a_slot_and_gives_it_back(void **state)
     goim_reader_count(rd, 3, 7);
     assert_int_equal(rd->slot->counters[3], 7);
     goim_reader_close(rd);
+
+    assert_int_equal(fx.rch->slots->ended, 1);
+    assert_int_equal(fx.rch->slots->ended_counters[3], 7);
+    assert_int_equal(fx.rch->slots->slot[1].counters[3], 0);
 
     assert_false(goim_channel_slot_is_held(fx.pch, 1));
     assert_int_equal(goim_channel_live_readers(fx.pch), 1);
@@ -100,6 +114,41 @@ test_reader_has_a_turn_until_it_gives_it_back(void **state)
     assert_int_equal(goim_channel_live_readers(fx.pch), 2);
 
     goim_reader_close(b);
+    fx_stop(&fx);
+}
+
+
+static void
+test_reader_adds_what_a_dead_one_has_counted(void **state)
+{
+    fx_t            fx;
+    goim_reader_t  *b, *c;
+
+    (void) state;
+
+    fx_start(&fx, 4096);
+    b = fx_reader(&fx);
+    c = fx_reader(&fx);
+
+    goim_reader_count(fx.rd, 5, 1);
+    goim_reader_count(c, 5, 7);
+    die(c);
+    assert_int_equal(fx.rch->slots->ended, 0);
+
+    /* in another slot than the dead one's; then in that */
+
+    goim_reader_close(b);
+    b = fx_reader(&fx);
+    assert_int_equal(b->index, 1);
+    c = fx_reader(&fx);
+    assert_int_equal(c->index, 2);
+
+    assert_int_equal(fx.rch->slots->ended, 2);
+    assert_int_equal(fx.rch->slots->ended_counters[5], 7);
+    assert_int_equal(fx.rd->slot->counters[5], 1);
+
+    goim_reader_close(b);
+    goim_reader_close(c);
     fx_stop(&fx);
 }
 
@@ -613,11 +662,7 @@ test_reader_counts_on_from_the_last_owner_of_its_slot(void **state)
     put_and_publish(&fx, 0);
     assert_int_equal(fx_counter(&fx, GOIM_JOB_WAKEUPS), 1);
 
-    /* as death leaves it */
-
-    close(fx.rd->lock_fd);
-    close(fx.rd->pipe_fd);
-    free(fx.rd);
+    die(fx.rd);
 
     put_and_publish(&fx, 1);
     fx.rd = fx_reader(&fx);
@@ -658,6 +703,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_reader_takes_a_slot_and_gives_it_back),
         cmocka_unit_test(test_reader_has_a_turn_until_it_gives_it_back),
+        cmocka_unit_test(test_reader_adds_what_a_dead_one_has_counted),
         cmocka_unit_test(test_reader_is_refused_when_all_slots_are_taken),
         cmocka_unit_test(
             test_reader_does_not_join_a_generation_that_was_removed),

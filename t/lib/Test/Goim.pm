@@ -30,6 +30,7 @@ use File::Basename qw(dirname);
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
 use JSON::PP;
+use List::Util qw(sum);
 use Socket qw(AF_UNIX PF_UNSPEC SOCK_STREAM);
 use Test::Builder;
 
@@ -420,7 +421,6 @@ sub absolute {
 
 
 sub dir { return $_[0]{dir} }
-sub tool { return "$_[0]{tools}/$_[1]" }
 sub nginx { return $_[0]{nginx} }
 sub port { return $_[0]{nginx}->port }
 sub job { return $_[0]{jobs}[0] }
@@ -730,6 +730,30 @@ sub status {
         if $answer->{status} != 200;
 
     return JSON::PP->new->decode($answer->{body});
+}
+
+
+# start() where the system refuses what workers say to each other: the settings
+# of t/tools/handover_preload.c.
+sub start_refused {
+    my ($self, %settings) = @_;
+
+    local @ENV{keys %settings} = values %settings;
+    local $ENV{LD_PRELOAD} = "$self->{tools}/handover_preload.so";
+    local $ENV{ASAN_OPTIONS} = "$ENV{ASAN_OPTIONS}:verify_asan_link_order=0";
+
+    return $self->start;
+}
+
+
+# What all workers have counted so far, those that have ended as well: the sum
+# of these counters.
+sub counted {
+    my ($self, @names) = @_;
+
+    my $status = $self->status;
+
+    return sum(map { $status->{total}{$_} + $status->{ended}{$_} } @names);
 }
 
 

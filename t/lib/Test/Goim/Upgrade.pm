@@ -48,14 +48,18 @@ sub upgrade_options {
 
 
 # The files in the test's folder, each anew: those of the "first" nginx, or of
-# the "other".
+# the "other"; or the first one's nginx with "foreign", a module whose hand-over
+# speaks another version.
 sub replace {
     my ($goim, $which) = @_;
 
-    my %files = $which eq 'first'
-        ? (nginx => Test::Goim::binary(), 'module.so' => Test::Goim::module())
-        : (nginx => "$other/nginx",
-           'module.so' => "$other/ngx_http_goim_module.so");
+    my $module = Test::Goim::module();
+    $module =~ s{([^/]+)$}{echo/$1} if $which eq 'foreign';
+
+    my %files = $which eq 'other'
+        ? (nginx => "$other/nginx",
+           'module.so' => "$other/ngx_http_goim_module.so")
+        : (nginx => Test::Goim::binary(), 'module.so' => $module);
 
     for my $name (keys %files) {
         my $path = $goim->dir . "/$name";
