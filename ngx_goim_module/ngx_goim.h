@@ -404,6 +404,8 @@ struct ngx_goim_conn_s {
     unsigned                    moving:1;  /* offered to another worker: until
                                       that has answered it is left alone */
     unsigned                    stays:1;   /* it can't be offered (again) */
+    unsigned                    offered:1; /* it was, and may still lie in the
+                                              queue of who has not read that */
 };
 
 

@@ -381,6 +381,10 @@ ngx_goim_conn_close(ngx_goim_conn_t *gc, ngx_goim_reason_e reason)
     gc->state = NGX_GOIM_STATE_CLOSED;
     ngx_goim_access_log_write(gc);
 
+    if (gc->offered) {
+        (void) shutdown(c->fd, SHUT_RDWR);
+    }
+
     ngx_goim_memory_let_go(gc);
     ngx_goim_conn_unlist(gc);
     ngx_goim_conn_destroy(gc);

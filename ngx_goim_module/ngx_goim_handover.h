@@ -34,7 +34,7 @@ ngx_int_t ngx_goim_target_find(uint64_t *room);
 uint32_t ngx_goim_target_slot(void);
 void ngx_goim_target_avoid(void);
 
-/* Those that are avoided may be asked again; returns how many they are. */
+/* Those that are avoided may be asked again; 0: there are none. */
 ngx_uint_t ngx_goim_target_forgive(void);
 
 /* Somebody takes connections. */
@@ -81,8 +81,8 @@ ngx_int_t ngx_goim_handover_send(ngx_socket_t fd, const u_char *data,
     size_t len, const int *fds, ngx_uint_t n);
 
 /* One packet's length; 0: the end, or too long a packet; NGX_AGAIN,
- * NGX_ERROR.  fds has GOIM_HANDOVER_CONNS places; the *n that came are the
- * caller's to close, whatever is returned. */
+ * NGX_ERROR.  fds has GOIM_HANDOVER_CONNS places, and the *n that came are
+ * the caller's to close, whatever is returned; NULL: none is taken. */
 ssize_t ngx_goim_handover_recv(ngx_socket_t fd, u_char *buf, size_t size,
     int *fds, ngx_uint_t *n);
 

@@ -137,6 +137,7 @@ ngx_goim_offer_out(ngx_goim_conn_t *gc)
     ngx_goim_memory_let_go(gc);
 
     gc->moving = 1;
+    gc->offered = 1;
 }
 
 
@@ -307,6 +308,7 @@ ngx_goim_offer_make_large(ngx_goim_conn_t *gc,
 
     ho->rest = ngx_alloc(len, ngx_cycle->log);
     if (ho->rest == NULL) {
+        gc->stays = 1;
         return NGX_AGAIN;
     }
 
@@ -550,9 +552,10 @@ ngx_goim_offer_read(void)
     } buf;
 
     for ( ;; ) {
-        n = recv(ngx_goim_offers.connection->fd, buf.data, sizeof(buf), 0);
+        n = ngx_goim_handover_recv(ngx_goim_offers.connection->fd, buf.data,
+                                   sizeof(buf), NULL, NULL);
 
-        if (n == -1 && (ngx_errno == NGX_EAGAIN || ngx_errno == NGX_EINTR)) {
+        if (n == NGX_AGAIN) {
             return NGX_OK;
         }
 

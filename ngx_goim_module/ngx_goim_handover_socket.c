@@ -137,6 +137,32 @@ ngx_goim_handover_send(ngx_socket_t fd, const u_char *data, size_t len,
 }
 
 
+/* Who has closed with something unread says so before what it has sent. */
+static ssize_t
+ngx_goim_handover_recvmsg(ngx_socket_t fd, struct msghdr *msg)
+{
+    ssize_t     len;
+    ngx_uint_t  reset;
+
+    reset = 0;
+
+    for ( ;; ) {
+        len = recvmsg(fd, msg, MSG_CMSG_CLOEXEC);
+
+        if (len != -1) {
+            return len;
+        }
+
+        if (ngx_errno == NGX_ECONNRESET && !reset) {
+            reset = 1;
+
+        } else if (ngx_errno != NGX_EINTR) {
+            return ngx_errno == NGX_EAGAIN ? NGX_AGAIN : NGX_ERROR;
+        }
+    }
+}
+
+
 ssize_t
 ngx_goim_handover_recv(ngx_socket_t fd, u_char *buf, size_t size, int *fds,
     ngx_uint_t *n)
@@ -154,17 +180,17 @@ ngx_goim_handover_recv(ngx_socket_t fd, u_char *buf, size_t size, int *fds,
     iov.iov_len = size;
     msg.msg_iov = &iov;
     msg.msg_iovlen = 1;
-    msg.msg_control = &control;
-    msg.msg_controllen = sizeof(control);
 
-    *n = 0;
+    if (fds) {
+        msg.msg_control = &control;
+        msg.msg_controllen = sizeof(control);
+        *n = 0;
+    }
 
-    do {
-        len = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-    } while (len == -1 && ngx_errno == NGX_EINTR);
+    len = ngx_goim_handover_recvmsg(fd, &msg);
 
-    if (len == -1) {
-        return ngx_errno == NGX_EAGAIN ? NGX_AGAIN : NGX_ERROR;
+    if (len == NGX_AGAIN || len == NGX_ERROR) {
+        return len;
     }
 
     for (cmsg = CMSG_FIRSTHDR(&msg); cmsg; cmsg = CMSG_NXTHDR(&msg, cmsg)) {

@@ -8,13 +8,11 @@
 #include "ngx_goim_handover.h"
 
 
-#define NGX_GOIM_TARGET_AVOID  8  /* workers that did not answer */
-
-
 typedef struct {
     uint32_t    slot;     /* of who was asked last */
     ngx_uint_t  begun;
-    uint64_t    avoid[NGX_GOIM_TARGET_AVOID];  /* epochs */
+    uint64_t    avoid[GOIM_CHANNEL_SLOTS];  /* epoch of a worker that did not
+                                               answer; 0: none */
     ngx_uint_t  navoid;
 } ngx_goim_target_t;
 
@@ -30,17 +28,10 @@ ngx_goim_target_at(uint32_t i)
 
 
 static ngx_uint_t
-ngx_goim_target_is_avoided(uint64_t epoch)
+ngx_goim_target_is_avoided(uint32_t i)
 {
-    ngx_uint_t  i;
-
-    for (i = 0; i < ngx_goim_target.navoid; i++) {
-        if (ngx_goim_target.avoid[i] == epoch) {
-            return 1;
-        }
-    }
-
-    return 0;
+    return ngx_goim_target.avoid[i]
+           == atomic_load(&ngx_goim_target_at(i)->epoch);
 }
 
 
@@ -51,9 +42,8 @@ ngx_goim_target_avoid(void)
 
     t = &ngx_goim_target;
 
-    t->avoid[t->navoid % NGX_GOIM_TARGET_AVOID] =
-        atomic_load(&ngx_goim_target_at(t->slot)->epoch);
-    t->navoid = ngx_min(t->navoid + 1, NGX_GOIM_TARGET_AVOID);
+    t->avoid[t->slot] = atomic_load(&ngx_goim_target_at(t->slot)->epoch);
+    t->navoid++;
 }
 
 
@@ -63,6 +53,8 @@ ngx_goim_target_forgive(void)
     ngx_uint_t  n;
 
     n = ngx_goim_target.navoid;
+
+    ngx_memzero(ngx_goim_target.avoid, sizeof(ngx_goim_target.avoid));
     ngx_goim_target.navoid = 0;
 
     return n;
@@ -104,7 +96,7 @@ ngx_goim_target_takes(uint32_t i)
         return 0;
     }
 
-    return !ngx_goim_target_is_avoided(atomic_load(&slot->epoch))
+    return !ngx_goim_target_is_avoided(i)
            && goim_channel_slot_is_held(ngx_goim_worker.channel, i)
            ? goim_handover_room(takes) + 1 : 0;
 }

@@ -268,4 +268,8 @@ ngx_goim_request_return(ngx_http_request_t *r, ngx_goim_conn_t *gc)
     c->destroyed = 0;
     c->data = gc;
     c->log->action = "serving goim client";
+
+    /* the request had its server's */
+
+    ngx_set_connection_log(c, gc->conf->core->error_log);
 }

@@ -9,7 +9,9 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 12;
+use Test::Goim tests => 13;
+
+use Test::Goim::Util qw(slurp);
 
 my $http = 'limit_conn_zone $binary_remote_addr zone=perip:64k;'
            . ' goim_drain 300ms;';
@@ -18,7 +20,8 @@ location = /other { goim; goim_auth /auth; }
 OTHER
 
 my $goim = Test::Goim->new(workers => 1, http => $http, server => $other,
-                           location => 'limit_conn perip 3;')->start;
+                           location => 'limit_conn perip 3;'
+                               . ' error_log %%DIR%%/place.log info;')->start;
 my $nginx = $goim->nginx;
 my $member = { token => { room_id => 'live://1' } };
 
@@ -54,7 +57,12 @@ for my $round (1, 2) {
     }), 'the fourth is refused again');
 }
 
-$three[0]->disconnect;
+# what is said of one still goes to its location's log
+
+$three[0]->reset;
+ok(wait_until(10, undef, sub {
+    return slurp($goim->dir . '/place.log') =~ /while serving goim client/;
+}), 'with its own error_log');
 ok(enters(), 'one that ends makes room for one');
 $three[1]->disconnect;
 $three[2]->disconnect;

@@ -724,8 +724,14 @@ sub ask_logic {
 sub status {
     my ($self, $path) = @_;
 
-    my $answer = $self->{nginx}->get($path || '/goim/status')
-        or croak('no answer to the status request');
+    # nginx lets a connection without a request go where it has few left, and
+    # at a reload; the client comes again
+    my $answer;
+    for (1 .. 5) {
+        $answer = $self->{nginx}->get($path || '/goim/status') and last;
+    }
+
+    croak('no answer to the status request') if !$answer;
     croak("status is answered $answer->{status}")
         if $answer->{status} != 200;
 
