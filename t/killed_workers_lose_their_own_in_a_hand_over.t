@@ -10,7 +10,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Test::Goim tests => 11;
+use Test::Goim tests => 12;
 
 use Test::Goim::Handover qw(offer gave_up process_state);
 
@@ -57,6 +57,8 @@ check('a killed one had none of them');
 
 # the old one is killed; unless it was too late, what it has offered arrives
 
+my $killed;
+
 for my $try (1 .. 5) {
     $goim->reload(workers => 1);
     wait_until(20, 'old workers to end', sub { !$nginx->old_worker_pids });
@@ -76,8 +78,10 @@ for my $try (1 .. 5) {
     CORE::kill('KILL', $old);
     CORE::kill('CONT', $still);
     wait_until(20, 'it to be gone', sub { process_state($old) eq '' });
+    $killed = 1;
     last;
 }
+ok($killed, 'one is killed before its offer is answered');
 check('the killed one had offered them');
 
 $goim->producer->stop_streams;
