@@ -11,7 +11,7 @@ use Exporter qw(import);
 use Test::Goim::Loop qw(wait_until);
 use Test::Goim::Util qw(slurp);
 
-our @EXPORT_OK = qw(offer gave_up process_state);
+our @EXPORT_OK = qw(offer offered gave_up process_state);
 
 
 # "S" of one that sleeps, "T" of one that has got its SIGSTOP, nothing of one
@@ -36,56 +36,64 @@ sub slot_of {
 }
 
 
-# A reload to a number of workers, all of them but $spared stopped; the old one
-# goes on only then, and offers its connections to those first. before => sub:
-# called while all stand still. Returns the old one's pid, and those of the
+# Those of some workers before which an offer waits, or has waited.
+sub offered {
+    my ($goim, @pids) = @_;
+
+    my %n;
+
+    # the listening one, and what waits there
+    m{\Q$goim->{shm}\E\S*/(\d+)\.s$} && $n{$1 + 1}++
+        for split(/\n/, slurp('/proc/net/unix'));
+
+    return grep { ($n{slot_of($_)} || 0) > 1 } @pids;
+}
+
+
+# A reload to a number of workers, all of them but $spared stopped; the old ones
+# go on only then, and offer their connections to those first. before => sub:
+# called while all stand still. Returns the old ones' pids, and those of the
 # stopped.
 sub offer {
     my ($goim, $workers, $spared, %opt) = @_;
 
     my $nginx = $goim->nginx;
-    my ($old) = $goim->worker_pids;
+    my @old = $goim->worker_pids;
+    my %old = map { $_ => 1 } @old;
 
-    CORE::kill('STOP', $old);
+    CORE::kill('STOP', @old);
     $nginx->write_conf(workers => $workers);
     CORE::kill('HUP', $nginx->pid);
     wait_until(10, 'new workers', sub {
-        return $workers + 1 == $goim->worker_pids;
+        return $workers + @old == $goim->worker_pids;
     });
 
     # the first ones behind the old one's slot are asked first
 
-    my %behind = map { $_ => (slot_of($_) - slot_of($old)) % 1024 }
-        $goim->worker_pids;
-    my @new = sort { $behind{$a} <=> $behind{$b} }
-        grep { $_ != $old } $goim->worker_pids;
+    my @all = $goim->worker_pids;
+    my %slot = map { $_ => slot_of($_) } @all;
+    my %behind = map { $_ => ($slot{$_} - $slot{$old[0]}) % 1024 } @all;
+    my @new = sort { $behind{$a} <=> $behind{$b} } grep { !$old{$_} } @all;
     my @still = @new[0 .. $#new - $spared];
-    my %socket = map { slot_of($_) => 1 } @new;
 
     wait_until(10, 'them to listen', sub {
         my %there = map { m{/(\d+)\.s$} ? ($1 + 1 => 1) : () }
             glob("$goim->{shm}/*.d/*.s");
-        return !grep { !$there{$_} } keys %socket;
+        return !grep { !$there{$slot{$_}} } @new;
     });
-    %socket = map { slot_of($_) => 1 } @still;
 
     CORE::kill('STOP', @still);
     $opt{before}->() if $opt{before};
-    CORE::kill('CONT', $old);
+    CORE::kill('CONT', @old);
 
-    # the listening one, and what waits there
-    wait_until(10, 'an offer', sub {
-        my %n;
-        m{/(\d+)\.s$} && $socket{$1 + 1} && $n{$1}++
-            for grep { m{\Q$goim->{shm}\E} }
-                split(/\n/, slurp('/proc/net/unix'));
-        return grep { $_ > 1 } values %n;
-    });
+    wait_until(10, 'an offer', sub { return offered($goim, @still) });
 
     # from there on it does not sleep until it has been sent
-    wait_until(10, 'it to be sent', sub { process_state($old) !~ /[DR]/ });
+    wait_until(10, 'it to be sent', sub {
+        return !grep { process_state($_) =~ /[DR]/ } @old;
+    });
 
-    return ($old, @still);
+    return (@old, @still);
 }
 
 

@@ -500,12 +500,13 @@ sub kill_worker {
 }
 
 
-# The port of the client's end => pid of the worker that holds the other end,
-# for all connections to a port of ours.
-sub worker_of_ports {
+# pid => { the port of a client's end => 1 } for all connections to a port of
+# ours, of each worker that holds the other end: of a connection that is being
+# handed over two do.
+sub ports_of_workers {
     my ($self, $port) = @_;
 
-    my (%client_port, %worker);
+    my (%client_port, %ports);
     my $ours = sprintf(':%04X', $port || $self->{port});
 
     for my $line (split(/\n/, slurp('/proc/net/tcp'))) {
@@ -517,14 +518,28 @@ sub worker_of_ports {
     }
 
     for my $pid (map { $_->[0] } $self->children) {
+        $ports{$pid} = {};
+
         for my $fd (glob("/proc/$pid/fd/*")) {
             my ($inode) = (readlink($fd) || '') =~ /^socket:\[(\d+)\]/
                 or next;
-            $worker{$client_port{$inode}} = $pid if $client_port{$inode};
+            $ports{$pid}{$client_port{$inode}} = 1 if $client_port{$inode};
         }
     }
 
-    return \%worker;
+    return \%ports;
+}
+
+
+# The port of the client's end => pid of the worker that holds the other end,
+# for all connections to a port of ours.
+sub worker_of_ports {
+    my ($self, $port) = @_;
+
+    my $ports = $self->ports_of_workers($port);
+
+    return { map { my $pid = $_; map { $_ => $pid } keys %{$ports->{$pid}} }
+                 keys %$ports };
 }
 
 
