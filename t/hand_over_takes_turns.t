@@ -11,15 +11,11 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Goim tests => 6;
 
-use Fcntl qw(F_WRLCK SEEK_SET);
 use Time::HiRes qw(time);
 
-use constant {
-    F_OFD_SETLK => 37,
-    TURNS_AT => 64 + 1024,   # bytes behind the file; docs/channel.md
-    TURNS => 512,
-    GOAL => 4,               # seconds; docs/operations.md
-};
+use Test::Goim::Handover qw(take_all_turns);
+
+use constant GOAL => 4;   # seconds; docs/operations.md
 
 my $goim = Test::Goim->new(workers => 2)->start;
 my $nginx = $goim->nginx;
@@ -28,20 +24,6 @@ my @clients = $goim->connect_many(
 
 $goim->stream('live://1', count => 1e7, rate => 100);
 ok($goim->all_reach(20, 20, @clients), 'a stream is under way');
-
-
-# Somebody has all the turns until the file is closed; see fcntl(2).
-sub take_all_turns {
-    my ($path) = $goim->generations;
-
-    open(my $file, '+<', $path) or die "$path: $!\n";
-    fcntl($file, F_OFD_SETLK,
-          pack('s s x![q] q q l x![q]', F_WRLCK, SEEK_SET,
-               (-s $file) + TURNS_AT, TURNS, 0))
-        or die "a lock: $!\n";
-
-    return $file;
-}
 
 
 sub check {
@@ -56,7 +38,7 @@ sub check {
 
 # the turn does not come
 
-my $turns = take_all_turns();
+my $turns = take_all_turns($goim);
 my $began = time;
 $goim->reload;
 check('without a turn');

@@ -6,12 +6,20 @@ package Test::Goim::Handover;
 use strict;
 use warnings;
 
+use Carp qw(croak);
 use Exporter qw(import);
+use Fcntl qw(F_WRLCK SEEK_SET);
 
 use Test::Goim::Loop qw(wait_until);
 use Test::Goim::Util qw(slurp);
 
-our @EXPORT_OK = qw(offer offered gave_up process_state);
+our @EXPORT_OK = qw(offer offered gave_up process_state take_all_turns);
+
+use constant {
+    F_OFD_SETLK => 37,
+    TURNS_AT => 64 + 1024,   # bytes behind the file; docs/channel.md
+    TURNS => 512,
+};
 
 
 # "S" of one that sleeps, "T" of one that has got its SIGSTOP, nothing of one
@@ -102,6 +110,23 @@ sub gave_up {
     my ($goim) = @_;
 
     return scalar(() = $goim->error_log =~ /does not answer/g);
+}
+
+
+# Somebody has all the turns of those that leave until what is returned is
+# closed, or gone; see fcntl(2).
+sub take_all_turns {
+    my ($goim) = @_;
+
+    my ($path) = $goim->generations;
+
+    open(my $file, '+<', $path) or croak("$path: $!");
+    fcntl($file, F_OFD_SETLK,
+          pack('s s x![q] q q l x![q]', F_WRLCK, SEEK_SET,
+               (-s $file) + TURNS_AT, TURNS, 0))
+        or croak("a lock: $!");
+
+    return $file;
 }
 
 
