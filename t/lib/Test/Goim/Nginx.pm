@@ -338,15 +338,15 @@ sub quit_old { $_[0]{old_process}->kill('QUIT') }
 sub old_alive { return $_[0]{old_process}->alive }
 
 
-# The way back from the last upgrade(), whose old workers were asked to go by
-# WINCH: the old master gets workers again and stays, the new one ends.
+# The way back from the last upgrade(): the old master stays, and gets workers
+# again if they were asked to go by WINCH; the new one ends.
 sub downgrade {
     my ($self) = @_;
 
     my ($old, $new) = @$self{qw(old_process process)};
 
     @$self{qw(process old_process)} = ($old, $new);
-    $old->kill('HUP');
+    $old->kill('HUP') if !$self->worker_pids;
 
     wait_until(20, 'workers of the old master',
                sub { $self->worker_pids == $self->workers });
