@@ -76,4 +76,4 @@ my $count = $goim->producer->wait_stream($stream);
 $goim->all_reach($count, 20, @clients);
 is_deeply($goim->faults(undef, $count, @clients), [],
           'everybody got everything once, and in order');
-is($goim->status->{total}{handover_drained}, 0, 'none was let go');
+is($goim->counted('handover_drained'), 0, 'none was let go');
