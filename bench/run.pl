@@ -87,6 +87,9 @@ my @long = (
     ['reload-10000', sub {
         reload_cell($_[0], 10000, rooms => 1000, rate => 2500, reloads => 5,
                     workers => [2, 4]) }],
+    ['reload-room-16000', sub {
+        reload_cell($_[0], 16000, rooms => 1, rate => 5, reloads => 5,
+                    workers => [2, 3]) }],
     ['reload-112000', sub {
         reload_cell($_[0], 112000, rooms => 1000, rate => 250,
                     reloads => 5) }],
