@@ -29,10 +29,12 @@ typedef struct {
                                         time for an answer is over */
     unsigned              started:1;
     unsigned              over:1;    /* nobody takes what is left */
+    unsigned              slice:1;   /* one has begun: it has the turn, and a
+                                        target, and holds the channel */
     ngx_msec_t            until;     /* somebody to listen is waited for */
     ngx_msec_t            slow;      /* likewise, one of them to answer */
     ngx_msec_t            pause;     /* until they are asked again */
-    ngx_msec_t            sweeps;    /* likewise, what is pending; 0: no */
+    ngx_msec_t            sweeps;    /* until what is pending has gone out */
     ngx_msec_t            began;     /* the slice */
     ngx_msec_t            took;      /* the last one, with clients' turn */
     ngx_msec_t            goal;      /* all are to be with others */
@@ -165,7 +167,7 @@ ngx_goim_handover_waits_for_turn(void)
 static void
 ngx_goim_handover_rest(void)
 {
-    ngx_goim_handover.sweeps = 0;
+    ngx_goim_handover.slice = 0;
     ngx_goim_channel_release();
 
     goim_reader_give_turn(ngx_goim_worker.reader, ngx_goim_handover_movers());
@@ -228,26 +230,6 @@ ngx_goim_handover_has_more(ngx_uint_t *later)
     }
 
     return 0;
-}
-
-
-/* What has been read goes out first, if it takes no time. */
-static ngx_uint_t
-ngx_goim_handover_waits_for_sweeps(void)
-{
-    ngx_goim_handover_t  *ho;
-
-    ho = &ngx_goim_handover;
-
-    if (ho->sweeps == 0) {
-        ho->began = ngx_current_msec;
-        ho->sweeps = (ngx_current_msec + NGX_GOIM_HANDOVER_SWEEPS) | 1;
-        ngx_goim_channel_hold();
-        ngx_goim_sweep_hurry();
-    }
-
-    return ngx_goim_sweep_pending()
-           && ngx_goim_handover_left(ho->sweeps) > 0;
 }
 
 
@@ -364,6 +346,38 @@ ngx_goim_handover_wait(void)
 }
 
 
+/*
+ * The turn and a target, and nothing is read any more.  NGX_AGAIN: not yet;
+ * the next step is set.
+ */
+static ngx_int_t
+ngx_goim_handover_begin_slice(void)
+{
+    ngx_goim_handover_t  *ho;
+
+    ho = &ngx_goim_handover;
+
+    if (ngx_goim_handover_waits_for_turn()) {
+        ngx_add_timer(&ho->event, NGX_GOIM_HANDOVER_QUEUE);
+        return NGX_AGAIN;
+    }
+
+    if (ngx_goim_target_find(&ho->room) != NGX_OK) {
+        ngx_goim_handover_wait();
+        return NGX_AGAIN;
+    }
+
+    ho->slice = 1;
+    ho->began = ngx_current_msec;
+    ho->sweeps = ngx_current_msec + NGX_GOIM_HANDOVER_SWEEPS;
+
+    ngx_goim_channel_hold();
+    ngx_goim_sweep_hurry();
+
+    return NGX_OK;
+}
+
+
 static void
 ngx_goim_handover_step(void)
 {
@@ -373,17 +387,14 @@ ngx_goim_handover_step(void)
 
     ho = &ngx_goim_handover;
 
-    if (ho->sweeps == 0 && ngx_goim_handover_waits_for_turn()) {
-        ngx_add_timer(&ho->event, NGX_GOIM_HANDOVER_QUEUE);
+    if (!ho->slice && ngx_goim_handover_begin_slice() != NGX_OK) {
         return;
     }
 
-    if (ho->sweeps == 0 && ngx_goim_target_find(&ho->room) != NGX_OK) {
-        ngx_goim_handover_wait();
-        return;
-    }
+    if (ngx_goim_sweep_pending() && ngx_goim_handover_left(ho->sweeps) > 0) {
 
-    if (ngx_goim_handover_waits_for_sweeps()) {
+        /* what has been read goes out first, if it takes no time */
+
         ngx_add_timer(&ho->event, 1);
         return;
     }

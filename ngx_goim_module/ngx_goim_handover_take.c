@@ -399,16 +399,21 @@ ngx_goim_take_unpack(ngx_goim_taker_t *taker, ngx_goim_taken_t *taken)
 
 
 static void
-ngx_goim_take_undo(ngx_goim_taken_t *taken)
+ngx_goim_take_undo(ngx_goim_taken_t *taken, ngx_uint_t n)
 {
-    if (taken->gc) {
-        ngx_goim_conn_moved(taken->gc);
-        taken->gc = NULL;
-    }
+    ngx_uint_t  i;
 
-    if (taken->kick) {
-        ngx_free(taken->kick);
-        taken->kick = NULL;
+    for (i = 0; i < n; i++) {
+
+        if (taken[i].gc) {
+            ngx_goim_conn_moved(taken[i].gc);
+            taken[i].gc = NULL;
+        }
+
+        if (taken[i].kick) {
+            ngx_free(taken[i].kick);
+            taken[i].kick = NULL;
+        }
     }
 }
 
@@ -474,35 +479,33 @@ ngx_goim_take_begin(ngx_goim_taken_t *taken)
 }
 
 
-/* NGX_ERROR: the sender gets no answer, and is to learn that. */
-static ngx_int_t
-ngx_goim_take_answer(ngx_goim_taker_t *taker)
+/* Makes what the offer has, as far as it can be had, and notes it in the head
+ * that is the answer. */
+static void
+ngx_goim_take_offer(ngx_goim_taker_t *taker, ngx_goim_taken_t *taken)
 {
-    ngx_int_t              rc;
-    ngx_uint_t             i, n;
-    ngx_goim_taken_t       taken[GOIM_HANDOVER_CONNS];
+    ngx_uint_t             i;
     goim_handover_head_t  *head;
 
-    n = taker->head.conns;
     head = &taker->head;
 
-    ngx_memzero(taken, sizeof(taken));
+    ngx_memzero(taken, head->conns * sizeof(ngx_goim_taken_t));
     ngx_memzero(head->taken, sizeof(head->taken));
 
     if (ngx_goim_take_is_ours(head)) {
         ngx_goim_take_unpack(taker, taken);
 
-        if (ngx_goim_handover_replay(head->positions, taken, n) != NGX_OK) {
-            for (i = 0; i < n; i++) {
-                ngx_goim_take_undo(&taken[i]);
-            }
+        if (ngx_goim_handover_replay(head->positions, taken, head->conns)
+            != NGX_OK)
+        {
+            ngx_goim_take_undo(taken, head->conns);
         }
     }
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < head->conns; i++) {
 
         if (taken[i].missed) {
-            ngx_goim_take_undo(&taken[i]);
+            ngx_goim_take_undo(&taken[i], 1);
         }
 
         if (taken[i].gc) {
@@ -513,21 +516,42 @@ ngx_goim_take_answer(ngx_goim_taker_t *taker)
     }
 
     ngx_goim_take_drop(taker);
+}
 
-    head->kind = GOIM_HANDOVER_ANSWER;
+
+/* NGX_ERROR: the sender has them, and is to learn that it gets no answer. */
+static ngx_int_t
+ngx_goim_take_answer(ngx_goim_taker_t *taker)
+{
     ngx_goim_take_tell_room();
 
-    rc = NGX_OK;
+    taker->head.kind = GOIM_HANDOVER_ANSWER;
 
-    if (send(taker->connection->fd, head, sizeof(*head), MSG_NOSIGNAL)
-        != (ssize_t) sizeof(*head)
-        && ngx_goim_take_is_back(head, ngx_errno))
+    if (send(taker->connection->fd, &taker->head, sizeof(taker->head),
+             MSG_NOSIGNAL)
+        == (ssize_t) sizeof(taker->head))
     {
-        rc = NGX_ERROR;
+        return NGX_OK;
+    }
 
-        for (i = 0; i < n; i++) {
-            ngx_goim_take_undo(&taken[i]);
-        }
+    return ngx_goim_take_is_back(&taker->head, ngx_errno) ? NGX_ERROR
+                                                          : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_goim_take(ngx_goim_taker_t *taker)
+{
+    ngx_uint_t         i, n;
+    ngx_goim_taken_t   taken[GOIM_HANDOVER_CONNS];
+
+    n = taker->head.conns;
+
+    ngx_goim_take_offer(taker, taken);
+
+    if (ngx_goim_take_answer(taker) != NGX_OK) {
+        ngx_goim_take_undo(taken, n);
+        return NGX_ERROR;
     }
 
     for (i = 0; i < n; i++) {
@@ -540,7 +564,7 @@ ngx_goim_take_answer(ngx_goim_taker_t *taker)
         }
     }
 
-    return rc;
+    return NGX_OK;
 }
 
 
@@ -568,7 +592,7 @@ ngx_goim_take_read_handler(ngx_event_t *rev)
                 return;
             }
 
-            if (ngx_goim_take_answer(taker) != NGX_OK) {
+            if (ngx_goim_take(taker) != NGX_OK) {
                 ngx_goim_taker_end(taker);
                 return;
             }
