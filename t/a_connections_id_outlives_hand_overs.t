@@ -76,8 +76,8 @@ for my $round (1, 2) {
 kick_all();
 is(outcome(), RIGHT, 'kicks find the ones they mean');
 
-# in its middle: they are offered, and the one that is to take them stands still
-# until kicks are there, unless it was too late
+# in its middle: they are offered, and the one that is to take them stands
+# still until kicks are there, unless it was too late
 
 my ($outcome, $between);
 

@@ -28,8 +28,8 @@ ok($goim->all_reach(5, 30, @clients), 'a stream is under way');
 sub alive { return grep { !$_->is_closed } @clients }
 
 
-# The ports of those that have ended, of some that were there before; who is not
-# there any more has heard of it then.
+# The ports of those that have ended, of some that were there before; who is
+# not there any more has heard of it then.
 sub closed_since {
     my @before = @_;
 

@@ -1,6 +1,6 @@
-# At a reload connections go where their address is: also to a wildcard that was
-# an address, or the other way round, as long as the port and the server's name
-# are the same. Those of an address that is not there any more are let go.
+# At a reload connections go where their address is: also to a wildcard that
+# was an address, or the other way round, as long as the port and the server's
+# name are the same. Those of an address that is not there any more are let go.
 
 use strict;
 use warnings;

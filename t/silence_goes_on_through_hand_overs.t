@@ -39,8 +39,9 @@ sub connect_all {
 
     for my $key (sort keys %allowed) {
         $since{$key} = now();
-        $client{$key} = $goim->connect_ws->auth({ key => "$key-$round", test => {
-            headers => { 'X-Goim-Heartbeat' => $allowed{$key} } } });
+        $client{$key} = $goim->connect_ws->auth({
+            key => "$key-$round", test => {
+                headers => { 'X-Goim-Heartbeat' => $allowed{$key} } } });
     }
 }
 

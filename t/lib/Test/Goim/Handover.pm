@@ -58,10 +58,10 @@ sub offered {
 }
 
 
-# A reload to a number of workers, all of them but $spared stopped; the old ones
-# go on only then, and offer their connections to those first. before => sub:
-# called while all stand still. Returns the old ones' pids, and those of the
-# stopped.
+# A reload to a number of workers, all of them but $spared stopped; the old
+# ones go on only then, and offer their connections to those first. before =>
+# sub: called while all stand still. Returns the old ones' pids, and those of
+# the stopped.
 sub offer {
     my ($goim, $workers, $spared, %opt) = @_;
 
