@@ -377,9 +377,12 @@ ngx_goim_take_unpack(ngx_goim_taker_t *taker, ngx_goim_taken_t *taken)
 {
     size_t                 at, used;
     ngx_uint_t             i;
+    ngx_msec_int_t         late;
     goim_handover_conn_t   state;
 
     at = 0;
+    late = (ngx_msec_int_t) (ngx_current_msec - taker->head.sent_ms);
+    late = ngx_max(late, 0);
 
     for (i = 0; i < taker->head.conns && i < taker->nfds; i++) {
 
@@ -389,6 +392,9 @@ ngx_goim_take_unpack(ngx_goim_taker_t *taker, ngx_goim_taken_t *taken)
         {
             return;
         }
+
+        state.age_ms += late;
+        state.silent_ms += late;
 
         taken[i].gc = ngx_goim_handover_unpack(&state, taker->fds[i]);
         taker->fds[i] = (ngx_socket_t) -1;
