@@ -68,7 +68,8 @@ done
 
 options=(--with-debug --with-threads --with-compat --with-http_ssl_module
     --with-http_realip_module --with-http_auth_request_module
-    --with-http_v2_module --with-http_v3_module --with-stream)
+    --with-http_v2_module --with-http_v3_module --with-stream
+    --with-http_stub_status_module)
 
 configured=$(
     echo "$top" "$flags" "$link" "${options[@]}"
